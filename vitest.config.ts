@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    projects: [
+      // What depends on no runtime: runs on Node once.
+      { test: { name: "core", include: ["test/**/*.test.ts"], exclude: ["test/runtime/**"] } },
+      // What must hold on every runtime: runs on Node, Bun and Deno.
+      { test: { name: "runtime", include: ["test/runtime/**/*.test.ts"], testTimeout: 30_000 } }
+    ]
+  }
+})
