@@ -1,0 +1,111 @@
+/**
+ * Who is on the other end of a connection.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+export const TypeId = "~heddle/Identity"
+export type TypeId = typeof TypeId
+
+/** The brand of identities: services whose value differs from one connection to another. */
+export interface Any {
+  readonly [TypeId]: TypeId
+}
+
+export interface IdentityClass<Self, Key extends string, Shape> extends Context.Service<Self, Shape> {
+  new(_: never): Context.ServiceClass.Shape<Key, Shape> & Any
+  readonly key: Key
+}
+
+/**
+ * Defines an identity: a service that is different for each connection.
+ *
+ * A handler that needs it makes its room's layer require the {@link Authenticator} of it, which only {@link layer}
+ * provides.
+ *
+ * @example
+ * ```ts
+ * class CurrentUser extends Identity.Service<CurrentUser, { readonly id: string }>()("app/CurrentUser") {}
+ * ```
+ */
+export const Service = <Self, Shape>() => <const Key extends string>(key: Key): IdentityClass<Self, Key, Shape> =>
+  Context.Service<Self, Shape>()(key) as never
+
+/** What a connection brings with it when it says who it is. */
+export interface Handshake {
+  /** The token of the client's options; never logged, never echoed. */
+  readonly token: string | undefined
+  readonly headers: Headers
+  readonly url: URL
+  readonly address: string
+}
+
+/** The credentials were not accepted; the connection is closed with 4401. */
+export class Unauthorized extends Data.TaggedError("Unauthorized")<{ readonly detail: string }> {}
+
+/** Refuses the credentials; `detail` is told to the client. */
+export const unauthorized = (detail: string): Effect.Effect<never, Unauthorized> =>
+  Effect.fail(new Unauthorized({ detail }))
+
+/** Turns the credentials of a connection into the identity `I`. */
+export interface Authenticator<in out I> {
+  readonly "~heddle/Authenticator": I
+}
+
+/** What the engine runs once per connection, within the handshake time. */
+export interface AuthenticatorService {
+  readonly identity: string
+  readonly authenticate: (handshake: Handshake) => Effect.Effect<unknown, Unauthorized>
+}
+
+const keyPrefix = "heddle/Identity/Authenticator/"
+
+/** A handler that needs an identity needs its authenticator instead. */
+export type Authenticated<R> = R extends Any ? Authenticator<R> : R
+
+/**
+ * Provides the authenticator of an identity: run once per connection, before its first frame is answered.
+ */
+export const layer = <I extends Any, S, R = never>(
+  identity: Context.Key<I, S>,
+  authenticate: (handshake: Handshake) => Effect.Effect<S, Unauthorized, R>
+): Layer.Layer<Authenticator<I>, never, R> =>
+  Layer.effect(
+    Context.Service<Authenticator<I>, AuthenticatorService>(keyPrefix + identity.key),
+    Effect.contextWith((context: Context.Context<R>) =>
+      Effect.succeed({
+        identity: identity.key,
+        authenticate: (handshake: Handshake) => Effect.provideContext(authenticate(handshake), context)
+      })
+    )
+  )
+
+/** The authenticators in a context, by the key of their identity. */
+export const authenticatorsIn = (context: Context.Context<never>): ReadonlyMap<string, AuthenticatorService> => {
+  const found = new Map<string, AuthenticatorService>()
+  for (const [key, value] of context.mapUnsafe) {
+    if (key.startsWith(keyPrefix)) found.set(key.slice(keyPrefix.length), value as AuthenticatorService)
+  }
+  return found
+}
+
+/** The identities of a session, by the key of the service. */
+export type Identities = ReadonlyMap<string, unknown>
+
+/** Where a member keeps the identities of its session. */
+export const Identified = "~heddle/Identity/identities"
+export interface Identified {
+  readonly [Identified]: Identities
+}
+
+/**
+ * The identity behind a member other than the caller.
+ *
+ * The authenticator it requires is what put the identity there, so a member always has one.
+ */
+export const of = <I extends Any, S>(
+  identity: Context.Key<I, S>,
+  member: Identified
+): Effect.Effect<S, never, Authenticator<I>> => Effect.sync(() => member[Identified].get(identity.key) as S)
