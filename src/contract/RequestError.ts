@@ -1,6 +1,7 @@
 /**
  * Everything that can go wrong with a request, join or subscription and is not in the contract.
  */
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 const Detail = Schema.String
@@ -52,6 +53,13 @@ export class NotServed extends Schema.TaggedError<NotServed>()("NotServed", { de
 export class NotJoined extends Schema.TaggedError<NotJoined>()("NotJoined", {}) {
   override get message() {
     return "not a member of the room"
+  }
+}
+
+/** The session is a member of this room already. */
+export class AlreadyJoined extends Schema.TaggedError<AlreadyJoined>()("AlreadyJoined", {}) {
+  override get message() {
+    return "already a member of the room"
   }
 }
 
@@ -139,6 +147,7 @@ export const ProtocolError = Schema.Union([
   Interrupted,
   NotServed,
   NotJoined,
+  AlreadyJoined,
   InvalidPayload,
   InvalidKey,
   MalformedFrame,
@@ -165,3 +174,15 @@ export class RequestError extends Schema.TaggedError<RequestError>()("RequestErr
     return this.reason.message
   }
 }
+
+/** The form of an error on the wire. */
+export type Encoded = { readonly _tag: string; readonly [name: string]: unknown }
+
+/** An error in the form of the wire: its own fields beside its tag. */
+export const encode = (error: ProtocolError): Encoded => Schema.encodeSync(ProtocolError)(error)
+
+const decodeProtocolError = Schema.decodeUnknownOption(ProtocolError)
+
+/** Reads an error off the wire; one that this version does not know is `HandlerFailed`. */
+export const decode = (encoded: Encoded): ProtocolError =>
+  Option.getOrElse(decodeProtocolError(encoded), () => new HandlerFailed({}))

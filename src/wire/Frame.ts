@@ -38,8 +38,14 @@ const isText = (value: unknown): boolean => typeof value === "string"
 const isRecord = (value: unknown): value is { readonly [name: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-export const int = field<number>("a whole number from 0", isInt)
-export const text = field<string>("a string", isText)
+export const int: Field<number> = {
+  expected: "a whole number from 0",
+  read: (value) => Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : undefined
+}
+export const text: Field<string> = {
+  expected: "a string",
+  read: (value) => typeof value === "string" ? value : undefined
+}
 export const flag = field<boolean>("true or false", (value) => typeof value === "boolean")
 export const texts = field<ReadonlyArray<string>>(
   "a list of strings",
@@ -109,7 +115,8 @@ export const server = {
   drain: { after: int }
 } as const
 
-type Table = { readonly [kind: string]: { readonly [name: string]: Field<unknown> } }
+/** Kinds of frames, each with its fields in the order of the wire. */
+export type Table = { readonly [kind: string]: { readonly [name: string]: Field<unknown> } }
 
 type FramesOf<T extends Table> = {
   readonly [K in keyof T]:
@@ -135,4 +142,6 @@ export interface Malformed {
   readonly field: string
   /** What was expected there; never echoes the value; at most 256 characters. */
   readonly detail: string
+  /** The reference of the frame, where it has one that could be read. */
+  readonly ref: number | null
 }

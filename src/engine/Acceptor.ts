@@ -1,0 +1,78 @@
+/**
+ * What is decided before an upgrade: path, method, origin, subprotocol, room for one more connection.
+ */
+import { json } from "../wire/Json.ts"
+import { Connection } from "./Connection.ts"
+import type { Shared } from "./Connection.ts"
+import { Joiner } from "./Outbox.ts"
+import type * as Transport from "./Transport.ts"
+
+/** What an engine answers to. */
+export interface Options {
+  readonly path: string
+  /** Origins of browsers beside the server's own, for example `https://example.org`; `"any"` lets all in. */
+  readonly origins: ReadonlyArray<string> | "any"
+  /** The engine is stopping: nobody is let in any more. */
+  readonly isClosing: () => boolean
+}
+
+const codecs = [json]
+
+const pathOf = (url: string): string => {
+  const end = url.search(/[?#]/)
+  return end < 0 ? url : url.slice(0, end)
+}
+
+const refuse = (status: number, body: string, headers?: { readonly [name: string]: string }): Transport.Refusal => ({
+  _tag: "Refusal",
+  status,
+  headers: { "content-type": "text/plain; charset=utf-8", ...headers },
+  body: `${body}\n`
+})
+
+/** A browser's `Origin` must be the `Host` it talks to, unless listed. Without `Origin` it is no browser. */
+const originAllowed = (request: Transport.UpgradeRequest, origins: Options["origins"]): boolean => {
+  const origin = request.headers["origin"]
+  if (origin === undefined || origins === "any" || origins.includes(origin)) return true
+  const host = request.headers["host"]
+  return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)
+}
+
+/** Makes what a transport asks about every request. */
+export const make = (shared: Shared, options: Options): Transport.Acceptor => {
+  const { limits } = shared.core
+  // One tick's messages are joined once for all connections of a codec.
+  const joiners = new Map(codecs.map((codec) => [codec.subprotocol, new Joiner(codec)]))
+  const fallback = joiners.get(json.subprotocol)!
+
+  const upgrade = (request: Transport.UpgradeRequest): Transport.Refusal | Transport.Accepted => {
+    if (pathOf(request.url) !== options.path) return refuse(404, "not found")
+    if (request.method !== "GET") return refuse(426, "a WebSocket handshake is a GET", { upgrade: "websocket" })
+    if (!originAllowed(request, options.origins)) return refuse(403, "this origin is not allowed")
+    const protocol = request.protocols.find((offered) => joiners.has(offered))
+    if (protocol === undefined && request.protocols.length > 0) {
+      return refuse(400, `none of the offered subprotocols is served: use ${[...joiners.keys()].join(", ")}`)
+    }
+    if (options.isClosing()) return refuse(503, "the server is stopping", { "retry-after": "1" })
+    if (shared.connections.size >= limits.connections) {
+      return refuse(503, "too many connections", { "retry-after": "5" })
+    }
+    return {
+      _tag: "Accepted",
+      protocol,
+      open: (socket) =>
+        new Connection(shared, socket, protocol === undefined ? fallback : joiners.get(protocol)!, request)
+    }
+  }
+
+  const fetch = (request: Request): Promise<Response> => {
+    const { pathname } = new URL(request.url)
+    return Promise.resolve(
+      pathname === options.path
+        ? new Response("this is a WebSocket endpoint\n", { status: 426, headers: { upgrade: "websocket" } })
+        : new Response("not found\n", { status: 404 })
+    )
+  }
+
+  return { upgrade, fetch, maxMessageBytes: limits.messageBytes }
+}

@@ -1,0 +1,277 @@
+/**
+ * The actor of one transport: handshake, limits, heartbeat, and the way of frames to the router.
+ *
+ * It never waits for a room. What it does wait for is the check of credentials; meanwhile frames collect in its
+ * bounded mailbox and the transport is paused. A connection that fails is closed with 1011 and never restarted.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Actor from "../actor/Actor.ts"
+import * as CloseCode from "../contract/CloseCode.ts"
+import type * as Identity from "../contract/Identity.ts"
+import * as RequestError from "../contract/RequestError.ts"
+import type * as Codec from "../wire/Codec.ts"
+import type * as Frame from "../wire/Frame.ts"
+import * as Utf8 from "../wire/Utf8.ts"
+import * as Authentication from "./Authentication.ts"
+import type { Core } from "./Core.ts"
+import type { Deadlines } from "./Deadlines.ts"
+import type { Beating } from "./Heartbeat.ts"
+import { silenceMillis } from "./Heartbeat.ts"
+import type { Joiner } from "./Outbox.ts"
+import { Outbox } from "./Outbox.ts"
+import type { Served } from "./Router.ts"
+import { route } from "./Router.ts"
+import { Session } from "./Session.ts"
+import { TokenBucket } from "./TokenBucket.ts"
+import type * as Transport from "./Transport.ts"
+
+/** What all connections of an engine share. */
+export interface Shared {
+  readonly core: Core
+  readonly served: Served
+  readonly authenticators: Authentication.Authenticators
+  readonly fingerprints: { readonly [name: string]: string }
+  readonly connections: Set<Connection>
+  /** Connections whose first frame or credentials are still awaited. */
+  readonly handshakes: Deadlines<Connection>
+  /** Connections whose peer has not answered the close frame yet. */
+  readonly closing: Deadlines<Connection>
+  /** Outboxes that wait for a runtime that does not tell when it has room. */
+  readonly onStalled: (outbox: Outbox) => void
+}
+
+type Inbound = Frame.ClientFrame | Frame.Malformed
+
+/** Malformed frames after which the peer is taken not to speak the protocol. */
+const maxMalformed = 3
+
+export class Connection implements Transport.SocketHandler, Beating {
+  quietSweeps = 0
+  readonly outbox: Outbox
+  private readonly shared: Shared
+  private readonly socket: Transport.Socket
+  private readonly codec: Codec.Codec
+  private readonly request: Transport.UpgradeRequest
+  private readonly actor: Actor.Actor<Inbound>
+  private readonly bucket: TokenBucket
+  private session: Session | undefined
+  private malformed = 0
+  private limited = 0
+  private paused = false
+  private closed = false
+
+  constructor(shared: Shared, socket: Transport.Socket, joiner: Joiner, request: Transport.UpgradeRequest) {
+    const { core } = shared
+    this.shared = shared
+    this.socket = socket
+    this.codec = joiner.codec
+    this.request = request
+    this.outbox = new Outbox(socket, joiner, {
+      maxBytes: core.limits.outboxBytes,
+      maxFrames: core.limits.outboxFrames,
+      onOverflow: () => this.shut(CloseCode.slowConsumer),
+      onStalled: shared.onStalled
+    })
+    this.bucket = new TokenBucket(core.limits.frameRate, core.limits.frameBurst, core.now())
+    this.actor = Actor.spawnUnsafe<Inbound, never, never, never>(core.context as Context.Context<Scope.Scope>, {
+      id: "connection",
+      // A whole message may follow the one that filled the mailbox, before the transport has paused.
+      mailbox: core.limits.connectionMailbox + core.limits.messageFrames,
+      init: () => Effect.succeed({ receive: this.receive }),
+      supervision: { intensity: { restarts: 0, within: "1 minute" } },
+      onStopped: (reason) => {
+        if (reason._tag === "Spent") this.shut(CloseCode.internalError)
+      }
+    })
+    shared.connections.add(this)
+    shared.handshakes.add(this)
+  }
+
+  // ------------------------------------------------------------- the transport's callbacks
+
+  readonly message = (data: string | Uint8Array): void => {
+    if (this.closed) return
+    this.quietSweeps = 0
+    const { limits } = this.shared.core
+    if (typeof data === "string" ? Utf8.exceeds(data, limits.messageBytes) : data.length > limits.messageBytes) {
+      return this.shut(CloseCode.tooLarge, `a message has at most ${limits.messageBytes} bytes`)
+    }
+    const frames = this.codec.decodeClient(data, limits.messageFrames)
+    if (frames === undefined) {
+      return this.shut(CloseCode.tooLarge, `a message has at most ${limits.messageFrames} frames`)
+    }
+    const now = this.shared.core.now()
+    for (const frame of frames) {
+      if (!this.bucket.take(now) && !this.allow(frame)) continue
+      if (frame._tag === "unknown") continue
+      if (this.actor.tellUnsafe(frame) === "full") return this.shut(CloseCode.tooManyFrames)
+    }
+    if (!this.paused && this.actor.pending >= limits.connectionMailbox) {
+      this.paused = true
+      this.socket.pause?.()
+    }
+  }
+
+  readonly drain = (): void => {
+    this.outbox.drained()
+  }
+
+  readonly close = (): void => {
+    this.finish()
+    this.shared.closing.remove(this)
+  }
+
+  // ------------------------------------------------------------- heartbeat
+
+  get idleSweeps(): number {
+    return this.outbox.idleSweeps
+  }
+
+  set idleSweeps(sweeps: number) {
+    this.outbox.idleSweeps = sweeps
+  }
+
+  ping(): void {
+    if (this.session !== undefined) this.outbox.jump(this.codec.encode({ _tag: "ping" }))
+  }
+
+  silent(): void {
+    this.shut(CloseCode.timeout, "nothing was heard for too long")
+  }
+
+  /** The handshake took too long. */
+  late(): void {
+    this.shut(CloseCode.timeout, "no valid hello came in time")
+  }
+
+  // ------------------------------------------------------------- ending
+
+  /** Ends the session, sends what the outbox can still hand over, and closes. Idempotent. */
+  shut({ code, name }: CloseCode.CloseCode, reason = name, leaveReason: "lost" | "stopped" = "lost"): void {
+    if (this.closed) return
+    this.session?.end(leaveReason)
+    this.outbox.close()
+    this.finish()
+    this.socket.close(code, reason)
+    this.shared.closing.add(this)
+  }
+
+  /** The server stops: tells the client when to come back, then closes. */
+  retire(after: number): void {
+    if (this.session !== undefined) this.outbox.push(this.codec.encode({ _tag: "drain", after }))
+    this.shut(CloseCode.serviceRestart, "the server is stopping", "stopped")
+  }
+
+  /** The peer did not answer the close frame in time. */
+  abandon(): void {
+    this.socket.terminate?.()
+  }
+
+  private finish(): void {
+    if (this.closed) return
+    this.closed = true
+    this.outbox.close()
+    this.session?.end("lost")
+    this.shared.connections.delete(this)
+    this.shared.handshakes.remove(this)
+    this.actor.stopUnsafe("discard")
+  }
+
+  // ------------------------------------------------------------- frames
+
+  private readonly receive = (frame: Inbound): Effect.Effect<void> | void => {
+    if (this.paused && this.actor.pending <= this.shared.core.limits.connectionMailbox / 2) {
+      this.paused = false
+      this.socket.resume?.()
+    }
+    if (frame._tag === "malformed") return this.refuse(frame)
+    if (this.session !== undefined) {
+      if (frame._tag === "renew") return this.renew(this.session, frame)
+      const wrong = route(this.shared.served, this.shared.core.limits, this.session, frame)
+      return wrong === undefined ? undefined : this.refuse(wrong)
+    }
+    if (frame._tag !== "hello") {
+      return this.refuse({ _tag: "malformed", field: "frame.kind", detail: "Expected hello first", ref: null })
+    }
+    if (this.shared.authenticators.size === 0) return this.welcome(Authentication.nobody)
+    return Effect.match(this.authenticate(frame.token), {
+      onSuccess: (identities) => this.welcome(identities),
+      onFailure: (error) => this.unauthorized(null, error)
+    })
+  }
+
+  private authenticate(token: string | null) {
+    return Authentication.authenticate(this.shared.authenticators, this.request, token)
+  }
+
+  private welcome(identities: Identity.Identities): void {
+    if (this.closed) return
+    const { handshakes, core, fingerprints } = this.shared
+    const { limits } = core
+    handshakes.remove(this)
+    this.session = new Session(core.nextId(), this.outbox, identities)
+    this.session.send({
+      _tag: "welcome",
+      session: this.session.id,
+      heartbeat: limits.heartbeat,
+      silence: silenceMillis(limits.heartbeat),
+      limits: {
+        message: limits.messageBytes,
+        frames: limits.messageFrames,
+        payload: limits.joinBytes,
+        openRequests: limits.openRequests,
+        rooms: limits.roomsPerSession,
+        rate: limits.frameRate,
+        burst: limits.frameBurst
+      },
+      contracts: fingerprints
+    })
+  }
+
+  private renew(session: Session, { ref, token }: Frame.ClientFrames["renew"]): Effect.Effect<void> {
+    return Effect.match(this.authenticate(token), {
+      onSuccess: (identities) => {
+        session.identities = identities
+        session.answer({ _tag: "ok", ref, value: null })
+      },
+      onFailure: (error) => this.unauthorized(ref, error)
+    })
+  }
+
+  private unauthorized(ref: number | null, { detail }: Identity.Unauthorized): void {
+    if (this.closed) return
+    this.error(ref, new RequestError.Unauthorized({ detail }))
+    this.shut(CloseCode.unauthorized)
+  }
+
+  private refuse({ detail, field, ref }: Frame.Malformed): void {
+    this.error(ref, new RequestError.MalformedFrame({ field, detail }))
+    if (++this.malformed >= maxMalformed) this.shut(CloseCode.protocolError, "too many malformed frames")
+  }
+
+  private error(ref: number | null, error: RequestError.ProtocolError): void {
+    this.outbox.push(this.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) }))
+  }
+
+  /** A frame past the rate: leaving and cancelling are never refused, the rest is told to wait. */
+  private allow(frame: Inbound | Frame.Unknown): boolean {
+    if (++this.limited > this.shared.core.limits.frameBurst) {
+      this.shut(CloseCode.tooManyFrames)
+      return false
+    }
+    switch (frame._tag) {
+      case "leave":
+      case "unsubscribe":
+      case "cancel":
+      case "pong":
+        return true
+      default: {
+        const ref = "ref" in frame ? frame.ref : null
+        this.error(ref, new RequestError.RateLimited({ retryAfter: this.bucket.wait }))
+        return false
+      }
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * What every part of one engine shares.
+ */
+import type * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Hub } from "./Hub.ts"
+import type { Limits } from "./Limits.ts"
+
+/** Bounds, time, names, the hub and the scope of one engine. */
+export interface Core {
+  readonly limits: Limits
+  readonly hub: Hub
+  /** Milliseconds of effect's `Clock`. */
+  readonly now: () => number
+  readonly nextId: () => string
+  /** Services of whoever built the engine: clock, random, logger. */
+  readonly context: Context.Context<Scope.Scope>
+  /** Ends with the engine; owns whatever `fork` starts. */
+  readonly scope: Scope.Scope
+}
+
+/** Starts a fiber that ends with the engine. */
+export const fork = (core: Core, effect: Effect.Effect<void>): void => {
+  Effect.runForkWith(core.context)(Effect.forkIn(effect, core.scope, { startImmediately: true }))
+}
+
+/** Logs from synchronous code. */
+export const logError = (core: Core, message: string, cause: Cause.Cause<unknown>): void => {
+  Effect.runForkWith(core.context)(Effect.logError(message, cause))
+}

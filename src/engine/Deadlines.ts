@@ -1,0 +1,47 @@
+/**
+ * Many deadlines of one length, watched by one fiber that exists while there are any.
+ */
+import * as Effect from "effect/Effect"
+import type { Core } from "./Core.ts"
+import { fork } from "./Core.ts"
+
+export class Deadlines<A> {
+  private readonly core: Core
+  private readonly millis: number
+  private readonly onExpired: (item: A) => void
+  /** In the order of expiry, since all have the same length. */
+  private readonly due = new Map<A, number>()
+  private watching = false
+
+  constructor(core: Core, millis: number, onExpired: (item: A) => void) {
+    this.core = core
+    this.millis = millis
+    this.onExpired = onExpired
+  }
+
+  add(item: A): void {
+    this.due.set(item, this.core.now() + this.millis)
+    if (this.watching) return
+    this.watching = true
+    fork(this.core, this.watch)
+  }
+
+  remove(item: A): void {
+    this.due.delete(item)
+  }
+
+  get size(): number {
+    return this.due.size
+  }
+
+  private readonly watch: Effect.Effect<void> = Effect.suspend(() => {
+    const now = this.core.now()
+    for (const [item, at] of this.due) {
+      if (at > now) return Effect.flatMap(Effect.sleep(at - now), () => this.watch)
+      this.due.delete(item)
+      this.onExpired(item)
+    }
+    this.watching = false
+    return Effect.void
+  })
+}

@@ -1,0 +1,217 @@
+/**
+ * The engine: serves rooms and topics on a transport, and lets the rest of the application publish to them.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import type { EmitError, Emitted } from "../contract/Behavior.ts"
+import type * as Definition from "../contract/Definition.ts"
+import * as Identity from "../contract/Identity.ts"
+import type * as Room from "../contract/Room.ts"
+import { BehaviorKey } from "../contract/Room.ts"
+import * as Topic from "../contract/Topic.ts"
+import * as Contract from "../wire/Contract.ts"
+import * as Acceptor from "./Acceptor.ts"
+import type { Connection, Shared } from "./Connection.ts"
+import type { Core } from "./Core.ts"
+import { Deadlines } from "./Deadlines.ts"
+import * as DrainPoll from "./DrainPoll.ts"
+import * as Heartbeat from "./Heartbeat.ts"
+import { Hub } from "./Hub.ts"
+import { Ids } from "./Ids.ts"
+import * as Limits from "./Limits.ts"
+import * as Publish from "./Publish.ts"
+import { RoomHost } from "./RoomHost.ts"
+import { eventName, TopicHost } from "./TopicHost.ts"
+import type { Address, ListenError } from "./Transport.ts"
+import { Transport } from "./Transport.ts"
+
+/** A running room, as {@link Engine} lists it. */
+export interface RoomInfo {
+  readonly room: string
+  readonly key: string
+  readonly members: number
+}
+
+/** A running engine. */
+export class Engine extends Context.Service<Engine, {
+  /** Where it listens. */
+  readonly address: Address
+  /** Open connections at this moment. */
+  readonly connections: Effect.Effect<number>
+  /** Rooms that run at this moment. */
+  readonly rooms: Effect.Effect<ReadonlyArray<RoomInfo>>
+  /** @internal */
+  readonly emit: (
+    room: Definition.Any,
+    key: unknown,
+    event: string,
+    payload: unknown
+  ) => Effect.Effect<Emitted, EmitError>
+  /** @internal */
+  readonly publish: (topic: Topic.Any, key: unknown, payload: unknown) => Effect.Effect<Emitted, EmitError>
+}>()("heddle/Engine") {}
+
+/** What is served, and how. */
+export interface Options<Served extends ReadonlyArray<RoomLayer | Topic.Any>> {
+  /** Rooms, as the layers that `toLayer` makes, and topics. */
+  readonly rooms: Served
+  /** Path of the WebSocket endpoint; `/` unless said. */
+  readonly path?: string
+  /** Origins of browsers that may connect, beside the server's own. */
+  readonly origins?: ReadonlyArray<string> | "any"
+  /** Bounds that differ from the defaults. */
+  readonly limits?: Partial<Limits.Limits>
+}
+
+type RoomLayer = Layer.Layer<Room.Behavior<any>, any, any>
+
+/** How long rooms may take to end when the engine closes. */
+const stopMillis = 5_000
+
+/**
+ * Serves rooms and topics on the transport, once every room's layer is built.
+ *
+ * Closing its scope tells the clients to come back, interrupts handlers, runs the `leave` of every member, closes all
+ * connections with 1012 and leaves nothing behind.
+ *
+ * @example
+ * ```ts
+ * Engine.layer({ path: "/live", rooms: [ChatLive, Prices] }).pipe(
+ *   Layer.provide(Runtime.layer({ port: 3000 })),
+ *   Layer.launch,
+ *   Runtime.runMain
+ * )
+ * ```
+ */
+export const layer = <const Served extends ReadonlyArray<RoomLayer | Topic.Any>>(
+  options: Options<Served>
+): Layer.Layer<
+  Engine,
+  Layer.Error<Extract<Served[number], RoomLayer>> | ListenError,
+  Layer.Services<Extract<Served[number], RoomLayer>> | Transport
+> => Layer.effect(Engine, make(options)) as never
+
+const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<RoomLayer | Topic.Any>>) {
+  const transport = yield* Transport
+  const core = yield* makeCore({ ...Limits.defaults, ...options.limits })
+  const rooms = new Map<string, RoomHost>()
+  const topics = new Map<string, TopicHost>()
+  const authenticators = new Map<string, Identity.AuthenticatorService>()
+  const fingerprints: Record<string, string> = {}
+  const add = <A extends RoomHost | TopicHost>(hosts: Map<string, A>, host: A): void => {
+    const { fingerprint, name } = host.contract
+    if (name in fingerprints) throw new Error(`heddle: "${name}" is served twice`)
+    fingerprints[name] = fingerprint
+    hosts.set(name, host)
+  }
+  for (const served of options.rooms) {
+    if (Topic.TypeId in served) {
+      add(topics, new TopicHost(core, served))
+      continue
+    }
+    const behavior = Context.get(yield* Layer.build(served), BehaviorKey)
+    add(rooms, new RoomHost(core, behavior))
+    for (const [key, authenticator] of Identity.authenticatorsIn(behavior.context)) {
+      authenticators.set(key, authenticator)
+    }
+  }
+  const connections = new Set<Connection>()
+  const shared: Shared = {
+    core,
+    served: { rooms, topics },
+    authenticators,
+    fingerprints,
+    connections,
+    handshakes: new Deadlines(core, core.limits.handshake, (connection) => connection.late()),
+    closing: new Deadlines(core, Limits.closeMillis, (connection) => connection.abandon()),
+    onStalled: transport.capabilities.drain ? () => {} : DrainPoll.make(core)
+  }
+  let closing = false
+  const path = options.path ?? "/"
+  const address = yield* transport.listen(
+    Acceptor.make(shared, { path, origins: options.origins ?? [], isClosing: () => closing })
+  )
+  yield* Effect.addFinalizer(() => {
+    closing = true
+    for (const connection of [...connections]) connection.retire(0)
+    return Effect.forEach(rooms.values(), (host) => host.stop(), { concurrency: "unbounded", discard: true }).pipe(
+      Effect.timeoutOption(stopMillis),
+      Effect.andThen(Effect.sync(() => core.hub.close()))
+    )
+  })
+  yield* Effect.forkScoped(Heartbeat.sweep(connections, core.limits.heartbeat))
+  yield* Effect.logInfo(`listening on ${address.url}${path === "/" ? "" : path}`)
+
+  return Engine.of({
+    address,
+    connections: Effect.sync(() => connections.size),
+    rooms: Effect.sync(() =>
+      [...rooms.values()].flatMap((host) =>
+        [...host.rooms].map(([key, room]) => ({ room: host.contract.name, key, members: room.members.size }))
+      )
+    ),
+    emit: (room, key, event, payload) =>
+      Effect.suspend(() => {
+        const host = rooms.get(room.roomName)
+        const compiled = host?.contract.events.get(event)
+        if (host === undefined || compiled === undefined) {
+          return Effect.die(new Error(`heddle: the engine does not serve event ${event} of room ${room.roomName}`))
+        }
+        const channel = host.channel(encodedKey(host.contract, key))
+        return channel === undefined
+          ? full
+          : Publish.publish(channel, event, compiled, payload, null, core.limits.eventBytes)
+      }),
+    publish: (topic, key, payload) =>
+      Effect.suspend(() => {
+        const host = topics.get(topic.topicName)
+        if (host === undefined) {
+          return Effect.die(new Error(`heddle: the engine does not serve topic ${topic.topicName}`))
+        }
+        const channel = host.channel(encodedKey(host.contract, key))
+        return channel === undefined
+          ? full
+          : Publish.publish(channel, eventName, host.contract, payload, null, core.limits.eventBytes)
+      })
+  })
+})
+
+const full = Effect.die(new Error("heddle: as many rooms and topics are in use as the limit `rooms` allows"))
+
+const encodedKey = (contract: Contract.CompiledRoom | Contract.CompiledTopic, key: unknown): string =>
+  Result.getOrThrow(contract.key.encode(key))
+
+const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits) {
+  const context = yield* Effect.context<Scope.Scope>()
+  const clock = yield* Clock.Clock
+  const nextId = yield* yield* Ids
+  const now = () => clock.currentTimeMillisUnsafe()
+  const hub = new Hub({ maxChannels: limits.rooms, historyBytes: limits.historyBytes, now, nextEpoch: nextId })
+  const core: Core = { limits, hub, now, nextId, context, scope: Context.get(context, Scope.Scope) }
+  return core
+})
+
+/**
+ * Emits an event of a room from outside of it, as from an HTTP handler or a job; see `Handle.emit`.
+ *
+ * It reaches the members of this moment, and the log if the room keeps one; it does not start the room.
+ */
+export const emit = <R extends Definition.Any, N extends keyof Definition.Events<R> & string>(
+  room: R,
+  key: Definition.Key<R>,
+  event: N,
+  ...payload: Definition.Args<Definition.EventInput<R, N>>
+): Effect.Effect<Emitted, EmitError, Engine> =>
+  Effect.flatMap(Effect.service(Engine), (engine) => engine.emit(room, key, event, payload[0]))
+
+/** Publishes to a topic: at most once to everybody who is subscribed at this moment. */
+export const publish = <T extends Topic.Any>(
+  topic: T,
+  key: Topic.Key<T>,
+  payload: Topic.Input<T>
+): Effect.Effect<Emitted, EmitError, Engine> =>
+  Effect.flatMap(Effect.service(Engine), (engine) => engine.publish(topic, key, payload))

@@ -1,0 +1,178 @@
+/**
+ * The hub: from each room and topic to its subscribers, and the log of each.
+ *
+ * `publish` is a synchronous call in the publisher's turn. It assigns the offset, appends to the log, encodes once for
+ * each codec and appends to every subscriber's outbox. Subscribing is a synchronous call too, so that a join is one
+ * turn: a subscriber sees every event after its position and none before it. Delivery is at most once; what a
+ * connection lost is in the log as far as the room keeps one.
+ */
+import type * as Codec from "../wire/Codec.ts"
+import type * as Frame from "../wire/Frame.ts"
+import * as Log from "./Log.ts"
+import type { Outbox } from "./Outbox.ts"
+
+/** Bounds and sources of a hub. */
+export interface Options {
+  /** Channels at once; those that nobody uses leave first. */
+  readonly maxChannels: number
+  readonly historyBytes: number
+  readonly now: () => number
+  readonly nextEpoch: () => string
+}
+
+/** One subscriber of one channel. */
+export class Subscription {
+  readonly outbox: Outbox
+  /** Where it stands among the subscribers; -1 once it has ended. */
+  index: number
+  /** Events that came while the answer of its join was still being made. */
+  private held: Array<Codec.Encoded> | undefined = []
+
+  constructor(outbox: Outbox, index: number) {
+    this.outbox = outbox
+    this.index = index
+  }
+
+  deliver(frame: Codec.Encoded): void {
+    if (this.held === undefined) this.outbox.push(frame)
+    else this.held.push(frame)
+  }
+
+  /** Lets the held events follow; called right after the answer of the join. */
+  release(): void {
+    const held = this.held ?? []
+    this.held = undefined
+    for (const frame of held) this.outbox.push(frame)
+  }
+}
+
+/** A room's or topic's place in the hub. */
+export class Channel {
+  readonly id: number
+  readonly address: string
+  readonly log: Log.Log
+  private readonly hub: Hub
+  private readonly subscriptions: Array<Subscription> = []
+  /** A running room holds its channel, so that it never leaves the hub before the room does. */
+  holders = 0
+
+  constructor(hub: Hub, id: number, address: string, log: Log.Log) {
+    this.hub = hub
+    this.id = id
+    this.address = address
+    this.log = log
+  }
+
+  get subscribers(): number {
+    return this.subscriptions.length
+  }
+
+  get unused(): boolean {
+    return this.holders === 0 && this.subscriptions.length === 0
+  }
+
+  /** Subscribes from the position of this moment on; what comes is held until `release`. */
+  subscribe(outbox: Outbox): Subscription {
+    const subscription = new Subscription(outbox, this.subscriptions.length)
+    this.subscriptions.push(subscription)
+    return subscription
+  }
+
+  unsubscribe(subscription: Subscription): void {
+    if (subscription.index < 0) return
+    const last = this.subscriptions.pop()!
+    if (last !== subscription) {
+      this.subscriptions[subscription.index] = last
+      last.index = subscription.index
+    }
+    subscription.index = -1
+  }
+
+  /** The frame of the next reliable event; `publish` it before anything else is published. */
+  event(name: string, payload: Frame.Json, except: ReadonlyArray<string> | null): Frame.ServerFrames["event"] {
+    return { _tag: "event", channel: this.id, offset: this.log.offset + 1, name, payload, except }
+  }
+
+  /** Assigns the offset, keeps the event and delivers it. */
+  publish(frame: Frame.ServerFrames["event"], encoded: Codec.Encoded, codec: Codec.Codec): void {
+    const before = this.log.bytes
+    this.log.append(frame, encoded.bytes, this.hub.now())
+    this.hub.retained(this.log.bytes - before)
+    this.deliver(frame, encoded, codec)
+  }
+
+  /** Delivers what has no offset: volatile events and presence. `encoded` is the frame's form in `codec`. */
+  deliver(frame: Frame.ServerFrame, encoded: Codec.Encoded, codec: Codec.Codec): void {
+    let others: Map<Codec.Codec, Codec.Encoded> | undefined
+    for (const subscription of this.subscriptions) {
+      const wanted = subscription.outbox.codec
+      if (wanted === codec) {
+        subscription.deliver(encoded)
+        continue
+      }
+      others ??= new Map()
+      let other = others.get(wanted)
+      if (other === undefined) others.set(wanted, other = wanted.encode(frame))
+      subscription.deliver(other)
+    }
+  }
+}
+
+export class Hub {
+  readonly now: () => number
+  private readonly options: Options
+  private readonly channels = new Map<string, Channel>()
+  private lastId = 0
+  private bytes = 0
+
+  constructor(options: Options) {
+    this.options = options
+    this.now = options.now
+  }
+
+  get size(): number {
+    return this.channels.size
+  }
+
+  /** The channel of an address, opened if need be; undefined when the hub is full of channels in use. */
+  open(address: string, retention: Log.Retention): Channel | undefined {
+    const found = this.channels.get(address)
+    if (found !== undefined) return found
+    if (this.channels.size >= this.options.maxChannels && !this.evict()) return undefined
+    const channel = new Channel(this, ++this.lastId, address, new Log.Log(this.options.nextEpoch(), retention))
+    this.channels.set(address, channel)
+    return channel
+  }
+
+  /** Drops the longest-standing channel that nobody uses; whoever comes back to it finds a new epoch. */
+  private evict(): boolean {
+    for (const channel of this.channels.values()) {
+      if (!channel.unused) continue
+      this.channels.delete(channel.address)
+      this.bytes -= channel.log.bytes
+      return true
+    }
+    return false
+  }
+
+  /** Counts retained bytes; past the bound of all logs together the oldest events leave. */
+  retained(bytes: number): void {
+    this.bytes += bytes
+    while (this.bytes > this.options.historyBytes) {
+      let oldest: Log.Log | undefined
+      for (const { log } of this.channels.values()) {
+        if (oldest === undefined || log.oldest < oldest.oldest) oldest = log
+      }
+      if (oldest === undefined || oldest.size === 0) return
+      const before = oldest.bytes
+      oldest.dropOldest()
+      this.bytes -= before - oldest.bytes
+    }
+  }
+
+  /** Forgets everything. */
+  close(): void {
+    this.channels.clear()
+    this.bytes = 0
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Every bound of the engine, in one place. README's table is this file.
+ */
+
+/** Sizes in bytes, times in milliseconds. */
+export interface Limits {
+  /** One inbound message; a larger one closes the connection with 1009. */
+  readonly messageBytes: number
+  /** Frames in one inbound message; more close the connection with 1009. */
+  readonly messageFrames: number
+  /** One event, encoded; `emit` fails with `EventTooLarge`. */
+  readonly eventBytes: number
+  /** One reply or snapshot, encoded; the request fails with `LimitExceeded`. */
+  readonly replyBytes: number
+  /** From the upgrade to the first valid frame and accepted credentials; then 4408. */
+  readonly handshake: number
+  /** How often a quiet connection is pinged. Silent for 2.5 times as long, it is closed with 4408. */
+  readonly heartbeat: number
+  /** Frames of one connection that wait for it, as while its credentials are checked; then reading pauses. */
+  readonly connectionMailbox: number
+  /** Messages that wait for one room; the next request is answered `Overloaded`. */
+  readonly roomMailbox: number
+  /** Requests of one session without an answer; the next is answered `Overloaded`. */
+  readonly openRequests: number
+  /** What waits for a peer that does not read; past it the connection is closed with 4409. */
+  readonly outboxBytes: number
+  readonly outboxFrames: number
+  /** The longest a handler may take; then it is interrupted and its caller gets `HandlerTimeout`. */
+  readonly handler: number
+  /** Rooms and topics one session may be in; then `LimitExceeded`. */
+  readonly roomsPerSession: number
+  /** Rooms and topics with an instance or a log; then `LimitExceeded`. */
+  readonly rooms: number
+  /** The payload of a join, and a presence, encoded; then `LimitExceeded`. */
+  readonly joinBytes: number
+  /** Open connections; the next is answered 503. */
+  readonly connections: number
+  /** Frames a second from one connection, and how many at once; then `RateLimited`, and 4429 if it goes on. */
+  readonly frameRate: number
+  readonly frameBurst: number
+  /** Retained events of all rooms and topics together; then the oldest leave. */
+  readonly historyBytes: number
+}
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+export const defaults: Limits = {
+  messageBytes: 64 * KiB,
+  messageFrames: 256,
+  eventBytes: 256 * KiB,
+  replyBytes: 1 * MiB,
+  handshake: 10_000,
+  heartbeat: 25_000,
+  connectionMailbox: 256,
+  roomMailbox: 1_024,
+  openRequests: 256,
+  outboxBytes: 1 * MiB,
+  outboxFrames: 1_024,
+  handler: 30_000,
+  roomsPerSession: 100,
+  rooms: 10_000,
+  joinBytes: 4 * KiB,
+  connections: 10_000,
+  frameRate: 100,
+  frameBurst: 200,
+  historyBytes: 256 * MiB
+}
+
+/** Bytes handed to the runtime and not yet taken by the operating system, past which the rest waits in the outbox. */
+export const handOverBytes = 64 * KiB
+
+/** Frames that share one outbound message; a larger frame goes alone. */
+export const outboundMessageBytes = 64 * KiB
+
+/** A key in its encoded form. */
+export const keyBytes = 256
+
+/** How long a peer may take to answer a close frame before the connection is dropped. */
+export const closeMillis = 5_000

@@ -1,0 +1,234 @@
+/**
+ * A room for as long as its key is in use: members and log outlive the instances of its actor.
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { Abandoned, Actor, StopReason } from "../actor/ActorRef.ts"
+import * as RequestError from "../contract/RequestError.ts"
+import type * as Contract from "../wire/Contract.ts"
+import type * as Frame from "../wire/Frame.ts"
+import { json } from "../wire/Json.ts"
+import type { Core } from "./Core.ts"
+import { logError } from "./Core.ts"
+import type { Channel } from "./Hub.ts"
+import * as Presence from "./Presence.ts"
+import type { RoomMember } from "./RoomMember.ts"
+import { makeRoomMembership } from "./RoomMembership.ts"
+import { Leave, Request } from "./RoomMessage.ts"
+import type { Control, Join, Message } from "./RoomMessage.ts"
+
+/** What a room is made for. */
+export interface Options {
+  readonly core: Core
+  readonly contract: Contract.CompiledRoom
+  readonly channel: Channel
+  readonly key: unknown
+  readonly deadline: number
+  /** The last member left, or the first join was refused. */
+  readonly onEmpty: () => void
+}
+
+export class Room {
+  readonly core: Core
+  readonly contract: Contract.CompiledRoom
+  readonly channel: Channel
+  readonly key: unknown
+  /** By id, in the order of joining. */
+  readonly members = new Map<string, RoomMember>()
+  /** Set right after the actor was spawned, before its first message. */
+  declare actor: Actor<Message, Control>
+  private readonly options: Options
+
+  constructor(options: Options) {
+    this.options = options
+    this.core = options.core
+    this.contract = options.contract
+    this.channel = options.channel
+    this.key = options.key
+    this.channel.holders++
+  }
+
+  // ------------------------------------------------------------- answers
+
+  reply({ member, name, ref }: Request, value: unknown): void {
+    const wire = this.contract.requests.get(name)!.success.encode(value)
+    if (Result.isFailure(wire)) {
+      this.report(`${name} answered with something that is not in the contract`, wire.failure)
+      return member.session.refuse(ref, new RequestError.HandlerFailed())
+    }
+    const { codec } = member.session.outbox
+    const encoded = codec.encode({ _tag: "ok", ref, value: wire.success })
+    const max = this.core.limits.replyBytes
+    if (encoded.bytes > max) return member.session.refuse(ref, new RequestError.LimitExceeded({ limit: "reply", max }))
+    member.session.pending.delete(ref)
+    member.session.outbox.push(encoded)
+  }
+
+  replyFailure({ member, name, ref }: Request, error: unknown): void {
+    const wire = this.contract.requests.get(name)!.error?.encode(error)
+    if (wire !== undefined && Result.isSuccess(wire)) {
+      return member.session.answer({ _tag: "failed", ref, error: wire.success })
+    }
+    this.report(`${name} failed with something that is not in the contract`, error)
+    member.session.refuse(ref, new RequestError.HandlerFailed())
+  }
+
+  refuseJoin({ ref, session }: Join, error: unknown): void {
+    if (this.members.size === 0) this.options.onEmpty()
+    if (error instanceof RequestError.LimitExceeded) return session.refuse(ref, error)
+    const wire = this.contract.joinError?.encode(error)
+    if (wire !== undefined && Result.isSuccess(wire)) {
+      return session.answer({ _tag: "failed", ref, error: wire.success })
+    }
+    this.report("join failed with something that is not in the contract", error)
+    session.refuse(ref, new RequestError.HandlerFailed())
+  }
+
+  /** Logs what a handler did wrong. */
+  report(message: string, error: unknown): void {
+    logError(this.core, `room ${this.channel.address}: ${message}`, Cause.fail(error))
+  }
+
+  // ------------------------------------------------------------- members
+
+  /** The presence in the form of the wire, unless it does not fit its schema or has more bytes than it may. */
+  encodePresence(
+    presence: unknown
+  ): Result.Result<Frame.Json, RequestError.InvalidPayload | RequestError.LimitExceeded> {
+    const { presence: payload } = this.contract
+    if (payload === undefined) return Result.succeed(undefined)
+    const max = this.core.limits.joinBytes
+    return Result.flatMap(
+      payload.encode(presence),
+      (wire) =>
+        json.encode({ _tag: "ok", ref: 0, value: wire }).bytes > max
+          ? Result.fail(new RequestError.LimitExceeded({ limit: "presence", max }))
+          : Result.succeed(wire)
+    )
+  }
+
+  /** From here on the member is owed a leave. */
+  admit(member: RoomMember): void {
+    this.members.set(member.id, member)
+    member.session.memberships.set(this.channel.id, makeRoomMembership(this, member))
+  }
+
+  /** Answers a join: the member's state at its position, then everything after it. */
+  welcome(join: Join, member: RoomMember, position: Frame.Position, snapshot: unknown): void {
+    const { ref, session } = join
+    const missed = join.position === null
+      ? undefined
+      : Presence.replayable(this.channel.log.since(join.position, this.core.now()), this.core.limits)
+    session.answer({
+      _tag: "joined",
+      ref,
+      channel: this.channel.id,
+      memberId: member.id,
+      position: missed === undefined ? position : join.position!,
+      recovered: missed !== undefined,
+      snapshot
+    })
+    Presence.sendOthers(this, member)
+    this.announce(member)
+    // The log may have what was held back too: a replay ends where holding began.
+    for (const entry of missed ?? []) {
+      if (entry.frame.offset <= position[2]) session.send(entry.frame)
+    }
+    member.subscription!.release()
+    if (session.ended || join.cancelled !== undefined) {
+      this.actor.controlUnsafe(new Leave(member, "lost", "the session ended"))
+    }
+  }
+
+  /** Tells a member its state again, after which it sees every event behind the position. */
+  resync(member: RoomMember, position: Frame.Position, snapshot: unknown): void {
+    member.session.send({ _tag: "synced", channel: this.channel.id, position, reason: "restarted", snapshot })
+    Presence.sendOthers(this, member)
+    this.announce(member)
+  }
+
+  /** Tells everybody a member's presence. */
+  announce(member: RoomMember): void {
+    if (this.contract.presence === undefined) return
+    this.deliver({ _tag: "present", channel: this.channel.id, members: [[member.id, member.wirePresence]] })
+  }
+
+  /** Takes a member out, once; nothing is delivered to it any more. */
+  remove(member: RoomMember, reason: Leave["reason"]): void {
+    member.left = reason
+    this.members.delete(member.id)
+    member.session.memberships.delete(this.channel.id)
+    if (member.subscription !== undefined) this.channel.unsubscribe(member.subscription)
+    if (this.contract.presence !== undefined) {
+      this.deliver({ _tag: "absent", channel: this.channel.id, memberId: member.id })
+    }
+    if (this.members.size === 0) this.options.onEmpty()
+  }
+
+  /** The last word to a member that left: the answer to its wish, or why it is out. */
+  farewell({ member, reason, ref }: Leave, detail: string): void {
+    if (ref !== undefined) member.session.answer({ _tag: "ok", ref, value: null })
+    else member.session.send({ _tag: "left", channel: this.channel.id, reason, detail })
+  }
+
+  /** The new instance did not take the member back. */
+  rejected(member: RoomMember): Leave {
+    return new Leave(member, "kicked", "not admitted after a restart of the room")
+  }
+
+  private deliver(frame: Frame.ServerFrame): void {
+    this.channel.deliver(frame, json.encode(frame), json)
+  }
+
+  // ------------------------------------------------------------- the actor's hooks
+
+  readonly onAbandoned = (message: Message | Control, why: Abandoned): void => {
+    switch (message._tag) {
+      case "Request":
+        return message.member.session.refuse(message.ref, this.abandonment(why))
+      case "Join": {
+        const { member } = message
+        if (member !== undefined && member.left === undefined) {
+          if (why._tag === "Crashed") this.remove(member, "stopped")
+          else this.actor.controlUnsafe(new Leave(member, "lost", "the join was given up"))
+        } else if (this.members.size === 0) this.options.onEmpty()
+        return message.session.refuse(message.ref, this.abandonment(why))
+      }
+      case "Leave":
+        return this.farewell(message, message.detail)
+      case "Task":
+        Deferred.doneUnsafe(message.done, Effect.void)
+        return
+      case "Notice":
+        return
+    }
+  }
+
+  readonly onDiscarded = (message: Message | Control): void => {
+    const stopped = new RequestError.RoomStopped({ detail: "it stopped before the message was handled" })
+    if (message._tag === "Request") message.member.session.refuse(message.ref, stopped)
+    else if (message._tag === "Join") message.session.refuse(message.ref, stopped)
+  }
+
+  readonly onStopped = (reason: StopReason): void => {
+    const detail = reason._tag === "Spent" ? "it crashed too often" : "the server stopped it"
+    for (const member of [...this.members.values()]) {
+      this.remove(member, "stopped")
+      this.farewell(new Leave(member, "stopped", detail), detail)
+    }
+    this.channel.holders--
+  }
+
+  private abandonment(why: Abandoned): RequestError.ProtocolError {
+    switch (why._tag) {
+      case "Crashed":
+        return new RequestError.HandlerFailed()
+      case "Interrupted":
+        return new RequestError.Interrupted({ detail: why.reason })
+      case "Deadline":
+        return new RequestError.HandlerTimeout({ millis: this.options.deadline })
+    }
+  }
+}

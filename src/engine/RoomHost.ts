@@ -1,0 +1,155 @@
+/**
+ * All rooms of one contract: one actor for each key, started by the first join and stopped when idle.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Actor from "../actor/Actor.ts"
+import * as RequestError from "../contract/RequestError.ts"
+import type { BehaviorService } from "../contract/Room.ts"
+import * as Contract from "../wire/Contract.ts"
+import type * as Frame from "../wire/Frame.ts"
+import { json } from "../wire/Json.ts"
+import type { Core } from "./Core.ts"
+import type { Channel } from "./Hub.ts"
+import type { Retention } from "./Log.ts"
+import * as Log from "./Log.ts"
+import { Room } from "./Room.ts"
+import { RoomHandle } from "./RoomHandle.ts"
+import { makeInstance } from "./RoomInstance.ts"
+import { makePending, offer } from "./RoomMembership.ts"
+import type { Control, Message } from "./RoomMessage.ts"
+import { Join } from "./RoomMessage.ts"
+import type { Session } from "./Session.ts"
+
+const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
+
+const retentionOf = ({ history }: BehaviorService["options"]): Retention =>
+  history === undefined ? Log.nothing : {
+    capacity: history.capacity,
+    timeToLive: history.timeToLive === undefined ? Infinity : millis(history.timeToLive)
+  }
+
+export class RoomHost {
+  readonly contract: Contract.CompiledRoom
+  /** Running rooms by the encoded form of their key. */
+  readonly rooms = new Map<string, Room>()
+  private readonly core: Core
+  private readonly behavior: BehaviorService
+  private readonly context: Context.Context<Scope.Scope>
+  private readonly idleMillis: number
+  private readonly deadline: number
+  private readonly retention: Retention
+  private stopping = false
+
+  constructor(core: Core, behavior: BehaviorService) {
+    this.core = core
+    this.behavior = behavior
+    this.contract = Contract.compileRoom(behavior.contract)
+    this.context = Context.add(Context.merge(core.context, behavior.context), Scope.Scope, core.scope)
+    this.idleMillis = millis(behavior.options.idleTimeout ?? "1 minute")
+    this.deadline = millis(behavior.options.deadline ?? core.limits.handler)
+    this.retention = retentionOf(behavior.options)
+  }
+
+  /** Routes a join to its room, starting the room if need be. Everything that is wrong with it is answered. */
+  join(session: Session, { key, payload, position, ref }: Frame.ClientFrames["join"]): void {
+    const decodedKey = this.contract.key.decode(key)
+    if (Result.isFailure(decodedKey)) return session.refuse(ref, decodedKey.failure)
+    const max = this.core.limits.joinBytes
+    if (json.encode({ _tag: "ok", ref: 0, value: payload }).bytes > max) {
+      return session.refuse(ref, new RequestError.LimitExceeded({ limit: "join payload", max }))
+    }
+    const decoded = this.contract.join.decode(payload)
+    if (Result.isFailure(decoded)) return session.refuse(ref, decoded.failure)
+    if (this.stopping) return session.refuse(ref, new RequestError.RoomStopped({ detail: "the server is stopping" }))
+    const room = this.rooms.get(key) ?? this.start(key, decodedKey.success)
+    if (room === undefined) {
+      return session.refuse(ref, new RequestError.LimitExceeded({ limit: "rooms", max: this.core.limits.rooms }))
+    }
+    const message = new Join(session, ref, this.core.nextId(), decoded.success, position)
+    session.pending.set(ref, makePending(room, message))
+    const refused = offer(room, message)
+    if (refused !== undefined) session.refuse(ref, refused)
+  }
+
+  /** The log and subscribers of a key, whether or not its room runs; undefined when the hub is full. */
+  channel(key: string): Channel | undefined {
+    return this.core.hub.open(`${this.contract.name}/${key}`, this.retention)
+  }
+
+  /** Runs what is left of every room: interrupts handlers, discards what waits, and returns when all have stopped. */
+  stop(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.stopping = true
+      return Effect.forEach([...this.rooms.values()], ({ actor }) => {
+        actor.interruptCurrent(() => true, "the server is stopping")
+        return actor.stop("drain")
+      }, { concurrency: "unbounded", discard: true })
+    })
+  }
+
+  private start(keyText: string, key: unknown): Room | undefined {
+    const channel = this.channel(keyText)
+    if (channel === undefined) return undefined
+    let idle: Fiber.Fiber<void> | undefined
+    let emptySince = 0
+    const stopWhenIdle: Effect.Effect<void> = Effect.suspend(() => {
+      idle = undefined
+      if (room.members.size > 0) return Effect.void
+      const left = emptySince + this.idleMillis - this.core.now()
+      if (left > 0 || !room.actor.isIdle) {
+        watch(Math.max(left, 1))
+        return Effect.void
+      }
+      this.rooms.delete(keyText)
+      room.actor.stopUnsafe("drain")
+      return Effect.void
+    })
+    const watch = (after: number): void => {
+      idle = Effect.runForkWith(this.context)(Effect.delay(stopWhenIdle, after))
+    }
+    const room: Room = new Room({
+      core: this.core,
+      contract: this.contract,
+      channel,
+      key,
+      deadline: this.deadline,
+      onEmpty: () => {
+        emptySince = this.core.now()
+        if (idle === undefined) watch(this.idleMillis)
+      }
+    })
+    this.rooms.set(keyText, room)
+    room.actor = Actor.spawnUnsafe<Message, Control, unknown, Scope.Scope>(this.context, {
+      id: channel.address,
+      mailbox: this.behavior.options.mailbox ?? this.core.limits.roomMailbox,
+      deadline: this.deadline,
+      init: (self) => {
+        room.actor = self
+        return this.init(room)
+      },
+      onAbandoned: room.onAbandoned,
+      onDiscarded: room.onDiscarded,
+      onStopped: (reason) => {
+        if (this.rooms.get(keyText) === room) this.rooms.delete(keyText)
+        idle?.interruptUnsafe()
+        room.onStopped(reason)
+      }
+    })
+    return room
+  }
+
+  /** A fresh instance: the handlers of `init`, and every member joined to it again. */
+  private readonly init = Effect.fnUntraced({ self: this }, function*(this: RoomHost, room: Room) {
+    const handle = new RoomHandle(room, yield* Effect.scope)
+    const built = this.behavior.init(handle as never)
+    const handlers = Effect.isEffect(built) ? yield* built : built
+    const instance = makeInstance(room, handle, handlers)
+    yield* instance.rejoin
+    return instance
+  })
+}

@@ -1,0 +1,170 @@
+/**
+ * One instance of a room: from messages to handlers and from their results to answers.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type { Behavior } from "../actor/ActorRef.ts"
+import * as RequestError from "../contract/RequestError.ts"
+import type { AnyHandlers } from "../contract/Room.ts"
+import type { Room } from "./Room.ts"
+import type { RoomHandle } from "./RoomHandle.ts"
+import { identityContext, RoomMember } from "./RoomMember.ts"
+import type { Control, Join, Leave, Message, Notice, Request, Task } from "./RoomMessage.ts"
+import type { Session } from "./Session.ts"
+
+type Handler = (request: object) => Effect.Effect<unknown, unknown>
+
+/** Makes the behavior of an instance out of the handlers its `init` gave. */
+export const makeInstance = (
+  room: Room,
+  handle: RoomHandle,
+  handlers: AnyHandlers
+): Behavior<Message, Control> & { readonly rejoin: Effect.Effect<void> } => {
+  const { contract } = room
+  const handler = (name: string): Handler | undefined => handlers[name] as Handler | undefined
+
+  /** Gives an effect its caller's identity and a scope; what ended at once needs neither. */
+  const provide = <A, E>(session: Session, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+    if (Exit.isExit(effect)) return effect
+    const identity = identityContext(session.identities)
+    return identity === undefined ? Effect.scoped(effect) : Effect.provideContext(Effect.scoped(effect), identity)
+  }
+
+  /** An effect that ended well at once has been handled: the actor needs no fiber for it. */
+  const settled = (effect: Effect.Effect<void>): Effect.Effect<void> | void =>
+    Exit.isExit(effect) && Exit.isSuccess(effect) ? undefined : effect
+
+  const request = (message: Request): Effect.Effect<void> | void => {
+    const { member, ref } = message
+    if (message.cancelled !== undefined) {
+      return member.session.refuse(ref, new RequestError.Interrupted({ detail: message.cancelled }))
+    }
+    if (member.left !== undefined) return member.session.refuse(ref, new RequestError.NotJoined())
+    const effect = handler(message.name)!({ payload: message.payload, member })
+    return settled(Effect.matchEager(provide(member.session, effect), {
+      onSuccess: (value) => room.reply(message, value),
+      onFailure: (error) => room.replyFailure(message, error)
+    }))
+  }
+
+  const notice = ({ member, name, payload }: Notice): Effect.Effect<void> | void => {
+    if (member.left !== undefined) return
+    return settled(Effect.matchEager(provide(member.session, handler(name)!({ payload, member })), {
+      onSuccess: () => {},
+      onFailure: (error) => room.report(`notice ${name} failed`, error)
+    }))
+  }
+
+  const presenceOf = Effect.fnUntraced(function*(
+    session: Session,
+    memberId: string,
+    payload: unknown,
+    cause: "join" | "restart"
+  ) {
+    const join = handler("join")
+    if (join === undefined) return { presence: undefined, wirePresence: undefined }
+    const identified = { payload, memberId, cause, "~heddle/Identity/identities": session.identities }
+    const presence = yield* provide(session, Effect.suspend(() => join(identified)))
+    const wirePresence = yield* Effect.fromResult(room.encodePresence(presence))
+    return { presence, wirePresence }
+  })
+
+  const snapshotFor = (member: RoomMember): Effect.Effect<unknown> => {
+    const snapshot = handler("snapshot")
+    if (snapshot === undefined || contract.snapshot === undefined) return Effect.succeed(null)
+    const { encode } = contract.snapshot
+    return provide(member.session, Effect.suspend(() => snapshot({ member }))).pipe(
+      Effect.flatMap((value) => Effect.fromResult(encode(value))),
+      Effect.orDie
+    )
+  }
+
+  const join = Effect.fnUntraced(function*(message: Join) {
+    const { memberId, payload, ref, session } = message
+    if (message.cancelled !== undefined) {
+      return session.refuse(ref, new RequestError.Interrupted({ detail: message.cancelled }))
+    }
+    if (session.memberships.has(room.channel.id)) return session.refuse(ref, new RequestError.AlreadyJoined())
+    const admitted = yield* Effect.result(presenceOf(session, memberId, payload, "join"))
+    if (Result.isFailure(admitted)) return room.refuseJoin(message, admitted.failure)
+    const member = new RoomMember(memberId, session, room.channel.id, contract, room.core.limits.eventBytes)
+    member.presence = admitted.success.presence
+    member.wirePresence = admitted.success.wirePresence
+    member.joinPayload = payload
+    message.member = member
+    room.admit(member)
+    // Taken before the snapshot is made: what is emitted meanwhile is held back and follows the answer.
+    const position = room.channel.log.position
+    member.subscription = room.channel.subscribe(session.outbox)
+    const snapshot = yield* snapshotFor(member)
+    room.welcome(message, member, position, snapshot)
+  })
+
+  const leave = (message: Leave): Effect.Effect<void> | void => {
+    const { detail, member, reason, ref } = message
+    if (member.left !== undefined) {
+      if (ref !== undefined) member.session.answer({ _tag: "ok", ref, value: null })
+      return
+    }
+    room.remove(member, reason)
+    const farewell = () => room.farewell(message, detail)
+    const effect = handler("leave")?.({ member, reason }) ?? Effect.void
+    return settled(Effect.matchEager(provide(member.session, effect), {
+      onSuccess: farewell,
+      onFailure: (error) => {
+        room.report("leave failed", error)
+        farewell()
+      }
+    }))
+  }
+
+  const task = ({ done, effect, instance }: Task): Effect.Effect<void> | void => {
+    // A timer does not survive the instance that set it.
+    if (instance !== handle) return
+    return Effect.ensuring(
+      Effect.match(effect, {
+        onSuccess: () => {},
+        onFailure: (error) => room.report("timer failed", error)
+      }),
+      Deferred.succeed(done, undefined)
+    )
+  }
+
+  /** After a restart: every member is joined to the new instance, and told its state again. */
+  const rejoin = Effect.gen(function*() {
+    const admitted: Array<RoomMember> = []
+    for (const member of [...room.members.values()]) {
+      const result = yield* Effect.result(presenceOf(member.session, member.id, member.joinPayload, "restart"))
+      if (Result.isFailure(result)) {
+        yield* leave(room.rejected(member)) ?? Effect.void
+        continue
+      }
+      member.presence = result.success.presence
+      member.wirePresence = result.success.wirePresence
+      admitted.push(member)
+    }
+    for (const member of admitted) {
+      const position = room.channel.log.position
+      room.resync(member, position, yield* snapshotFor(member))
+    }
+  })
+
+  return {
+    rejoin,
+    receive: (message) => {
+      switch (message._tag) {
+        case "Request":
+          return request(message)
+        case "Notice":
+          return notice(message)
+        case "Join":
+          return join(message)
+        case "Leave":
+          return leave(message)
+      }
+    },
+    control: (message) => message._tag === "Leave" ? leave(message) : task(message)
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * A session in a room, as the engine keeps it and as handlers see it.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { EmitError, LeaveReason } from "../contract/Behavior.ts"
+import * as Identity from "../contract/Identity.ts"
+import type * as Contract from "../wire/Contract.ts"
+import type { Subscription } from "./Hub.ts"
+import * as Publish from "./Publish.ts"
+import type { Session } from "./Session.ts"
+
+/** The services that differ from caller to caller, or undefined when there are none. */
+export const identityContext = (identities: Identity.Identities): Context.Context<never> | undefined =>
+  identities.size === 0 ? undefined : Context.makeUnsafe(new Map(identities))
+
+export class RoomMember {
+  readonly id: string
+  readonly session: Session
+  readonly channelId: number
+  presence: unknown
+  /** What it joined with, for the `join` of the next instance. */
+  joinPayload: unknown
+  /** The presence in the form of the wire. */
+  wirePresence: unknown
+  subscription: Subscription | undefined
+  /** Set once, by the turn that runs its `leave` handler. */
+  left: LeaveReason | undefined
+  private readonly contract: Contract.CompiledRoom
+  private readonly eventBytes: number
+
+  constructor(id: string, session: Session, channelId: number, contract: Contract.CompiledRoom, eventBytes: number) {
+    this.id = id
+    this.session = session
+    this.channelId = channelId
+    this.contract = contract
+    this.eventBytes = eventBytes
+  }
+
+  get sessionId(): string {
+    return this.session.id
+  }
+
+  get [Identity.Identified](): Identity.Identities {
+    return this.session.identities
+  }
+
+  readonly send = (name: string, payload?: unknown): Effect.Effect<void, EmitError> =>
+    Effect.suspend((): Effect.Effect<void, EmitError> => {
+      if (this.left !== undefined) return Effect.void
+      const event = this.contract.events.get(name)
+      if (event === undefined) return Effect.die(new Error(`room ${this.contract.name} has no event ${name}`))
+      const wire = Publish.encodePayload(name, event, payload)
+      if (Result.isFailure(wire)) return Effect.fail(wire.failure)
+      const { outbox } = this.session
+      const frame = { _tag: "direct", channel: this.channelId, name, payload: wire.success } as const
+      const encoded = Publish.encodeFrame(name, frame, outbox.codec, this.eventBytes)
+      if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
+      if (this.subscription === undefined) outbox.push(encoded.success)
+      else this.subscription.deliver(encoded.success)
+      return Effect.void
+    })
+}

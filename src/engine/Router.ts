@@ -1,0 +1,98 @@
+/**
+ * From the frames of a session to rooms and topics. Never waits for a room.
+ */
+import * as RequestError from "../contract/RequestError.ts"
+import type * as Frame from "../wire/Frame.ts"
+import type { Limits } from "./Limits.ts"
+import type { RoomHost } from "./RoomHost.ts"
+import type { Session } from "./Session.ts"
+import type { TopicHost } from "./TopicHost.ts"
+
+/** What an engine serves, by name. */
+export interface Served {
+  readonly rooms: ReadonlyMap<string, RoomHost>
+  readonly topics: ReadonlyMap<string, TopicHost>
+}
+
+const retryAfter = 1_000
+
+/** Routes one frame. Answers with what was wrong with the frame itself, if anything was. */
+export const route = (
+  served: Served,
+  limits: Limits,
+  session: Session,
+  frame: Frame.ClientFrame
+): Frame.Malformed | undefined => {
+  if ("ref" in frame && frame._tag !== "cancel") {
+    if (session.pending.has(frame.ref)) return malformed(`${frame._tag}.ref`, "a reference that is not in use")
+  }
+  switch (frame._tag) {
+    case "request":
+      return request(session, limits, frame)
+    case "notice": {
+      const room = session.memberships.get(frame.channel)?.room
+      if (room === undefined) session.complain(new RequestError.NotJoined())
+      else room.notice(frame)
+      return
+    }
+    case "join": {
+      const host = served.rooms.get(frame.room)
+      if (host === undefined) session.refuse(frame.ref, new RequestError.NotServed({ detail: "there is no such room" }))
+      else if (hasPlace(session, limits, frame.ref)) host.join(session, frame)
+      return
+    }
+    case "subscribe": {
+      const host = served.topics.get(frame.topic)
+      if (host === undefined) {
+        session.refuse(frame.ref, new RequestError.NotServed({ detail: "there is no such topic" }))
+      } else if (hasPlace(session, limits, frame.ref)) host.subscribe(session, frame)
+      return
+    }
+    case "leave":
+    case "unsubscribe": {
+      const membership = session.memberships.get(frame.channel)
+      if (membership === undefined) session.refuse(frame.ref, new RequestError.NotJoined())
+      else membership.leave(frame.ref)
+      return
+    }
+    case "cancel":
+      session.pending.get(frame.ref)?.cancel("the client cancelled it")
+      return
+    case "pong":
+      return
+    case "hello":
+    case "renew":
+      return malformed(frame._tag, "no second one on this connection")
+  }
+}
+
+const malformed = (field: string, detail: string, ref: number | null = null): Frame.Malformed => ({
+  _tag: "malformed",
+  field,
+  detail,
+  ref
+})
+
+const request = (session: Session, limits: Limits, frame: Frame.ClientFrames["request"]) => {
+  if (frame.seq <= session.lastSequence) return malformed("request.seq", "a number higher than any before")
+  session.lastSequence = frame.seq
+  if (session.pending.size >= limits.openRequests) {
+    session.refuse(frame.ref, new RequestError.Overloaded({ retryAfter }))
+    return
+  }
+  const room = session.memberships.get(frame.channel)?.room
+  if (room === undefined) session.refuse(frame.ref, new RequestError.NotJoined())
+  else room.request(frame)
+  return
+}
+
+const hasPlace = (session: Session, limits: Limits, ref: number): boolean => {
+  if (session.pending.size >= limits.openRequests) {
+    session.refuse(ref, new RequestError.Overloaded({ retryAfter }))
+    return false
+  }
+  const max = limits.roomsPerSession
+  if (session.memberships.size < max) return true
+  session.refuse(ref, new RequestError.LimitExceeded({ limit: "rooms of a session", max }))
+  return false
+}
