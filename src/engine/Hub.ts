@@ -102,9 +102,10 @@ export class Channel {
   }
 
   /** Delivers what has no offset: volatile events and presence. `encoded` is the frame's form in `codec`. */
-  deliver(frame: Frame.ServerFrame, encoded: Codec.Encoded, codec: Codec.Codec): void {
+  deliver(frame: Frame.ServerFrame, encoded: Codec.Encoded, codec: Codec.Codec, except?: Subscription): void {
     let others: Map<Codec.Codec, Codec.Encoded> | undefined
     for (const subscription of this.subscriptions) {
+      if (subscription === except) continue
       const wanted = subscription.outbox.codec
       if (wanted === codec) {
         subscription.deliver(encoded)

@@ -10,8 +10,8 @@ import type { RoomMember } from "./RoomMember.ts"
 /** Members in one frame: with 4 KiB of presence each it stays within 256 KiB. */
 const pageSize = 64
 
-/** Sends the presence of all other members, in pages. */
-export const sendOthers = (room: Room, member: RoomMember): void => {
+/** Sends everybody's presence, in pages. */
+export const sendAll = (room: Room, member: RoomMember): void => {
   if (room.contract.presence === undefined) return
   let page: Array<readonly [string, Frame.Json]> = []
   const send = (): void => {
@@ -19,7 +19,6 @@ export const sendOthers = (room: Room, member: RoomMember): void => {
     page = []
   }
   for (const other of room.members.values()) {
-    if (other === member) continue
     page.push([other.id, other.wirePresence])
     if (page.length === pageSize) send()
   }

@@ -12,7 +12,7 @@ import type * as Frame from "../wire/Frame.ts"
 import { json } from "../wire/Json.ts"
 import type { Core } from "./Core.ts"
 import { logError } from "./Core.ts"
-import type { Channel } from "./Hub.ts"
+import type { Channel, Subscription } from "./Hub.ts"
 import * as Presence from "./Presence.ts"
 import type { RoomMember } from "./RoomMember.ts"
 import { makeRoomMembership } from "./RoomMembership.ts"
@@ -130,8 +130,8 @@ export class Room {
       recovered: missed !== undefined,
       snapshot
     })
-    Presence.sendOthers(this, member)
-    this.announce(member)
+    this.announce(member, member.subscription)
+    Presence.sendAll(this, member)
     // The log may have what was held back too: a replay ends where holding began.
     for (const entry of missed ?? []) {
       if (entry.frame.offset <= position[2]) session.send(entry.frame)
@@ -145,14 +145,13 @@ export class Room {
   /** Tells a member its state again, after which it sees every event behind the position. */
   resync(member: RoomMember, position: Frame.Position, snapshot: unknown): void {
     member.session.send({ _tag: "synced", channel: this.channel.id, position, reason: "restarted", snapshot })
-    Presence.sendOthers(this, member)
-    this.announce(member)
+    Presence.sendAll(this, member)
   }
 
-  /** Tells everybody a member's presence. */
-  announce(member: RoomMember): void {
+  /** Tells everybody a member's presence, but for one who is told in another way. */
+  announce(member: RoomMember, except?: Subscription): void {
     if (this.contract.presence === undefined) return
-    this.deliver({ _tag: "present", channel: this.channel.id, members: [[member.id, member.wirePresence]] })
+    this.deliver({ _tag: "present", channel: this.channel.id, members: [[member.id, member.wirePresence]] }, except)
   }
 
   /** Takes a member out, once; nothing is delivered to it any more. */
@@ -178,8 +177,8 @@ export class Room {
     return new Leave(member, "kicked", "not admitted after a restart of the room")
   }
 
-  private deliver(frame: Frame.ServerFrame): void {
-    this.channel.deliver(frame, json.encode(frame), json)
+  private deliver(frame: Frame.ServerFrame, except?: Subscription): void {
+    this.channel.deliver(frame, json.encode(frame), json, except)
   }
 
   // ------------------------------------------------------------- the actor's hooks
