@@ -107,6 +107,13 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthoriz
   }
 }
 
+/** The client may not have what it asked for. */
+export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", { detail: Detail }) {
+  override get message() {
+    return `forbidden: ${this.detail}`
+  }
+}
+
 /** The room has stopped, or crashed more often than its supervision allows. */
 export class RoomStopped extends Schema.TaggedError<RoomStopped>()("RoomStopped", { detail: Detail }) {
   override get message() {
@@ -153,6 +160,7 @@ export const ProtocolError = Schema.Union([
   MalformedFrame,
   LimitExceeded,
   Unauthorized,
+  Forbidden,
   RoomStopped
 ])
 export type ProtocolError = typeof ProtocolError.Type

@@ -1,8 +1,14 @@
 /**
  * A topic's contract: typed publish and subscribe without behaviour of its own.
  */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type * as Room from "./Definition.ts"
+import type * as Identity from "./Identity.ts"
 
 export const TypeId = "~heddle/Topic"
 export type TypeId = typeof TypeId
@@ -18,7 +24,49 @@ export interface Topic<in out Name extends string, in out D extends Definition> 
   new(_: never): {}
   readonly [TypeId]: D
   readonly topicName: Name
+
+  /**
+   * Serves the topic with a say in who may subscribe. Without it, put the topic itself into the engine's list and
+   * everybody may.
+   */
+  toLayer<T extends Any, R = never>(
+    this: T,
+    options: Options<Key<T>, R>
+  ): Layer.Layer<Behavior<Name>, never, Identity.Authenticated<Exclude<R, Scope.Scope>>>
 }
+
+/** How a topic is served. */
+export interface Options<in Key, out R> {
+  /**
+   * Runs before a subscription, with the identity of the subscriber among its services; it may take 30 seconds.
+   * {@link forbidden} refuses.
+   */
+  readonly authorize: (request: { readonly key: Key }) => Effect.Effect<unknown, Forbidden, R>
+}
+
+/** The subscriber may not have what it asked for. `detail` is told to the client. */
+export class Forbidden extends Data.TaggedError("Forbidden")<{ readonly detail: string }> {}
+
+/** Refuses a subscription. */
+export const forbidden = (detail: string): Effect.Effect<never, Forbidden> => Effect.fail(new Forbidden({ detail }))
+
+/** Provided by `toLayer`, required by `Engine.layer`. */
+export interface Behavior<in out Name extends string> {
+  readonly "~heddle/Topic/Behavior": Name
+}
+
+/** What a topic's layer holds: contract, who may subscribe, and the services for that. */
+export interface BehaviorService {
+  readonly contract: Any
+  readonly authorize: (request: { readonly key: never }) => Effect.Effect<unknown, Forbidden>
+  readonly context: Context.Context<never>
+}
+
+/** Each topic's layer is built on its own, so one key serves all of them. */
+export const BehaviorKey: Context.Service<Behavior<any>, BehaviorService> = Context.Service<
+  Behavior<any>,
+  BehaviorService
+>("heddle/Topic/Behavior")
 
 /** Any topic contract. */
 export interface Any {
@@ -49,4 +97,10 @@ export const make = <const Name extends string, const D extends Definition>(
   class {
     static readonly [TypeId]: D = definition
     static readonly topicName = name
+    static toLayer(this: Any, { authorize }: Pick<BehaviorService, "authorize">): Layer.Layer<Behavior<Name>> {
+      return Layer.effect(
+        BehaviorKey,
+        Effect.contextWith((context: Context.Context<never>) => Effect.succeed({ contract: this, authorize, context }))
+      )
+    }
   } as never

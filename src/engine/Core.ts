@@ -4,6 +4,7 @@
 import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Hub } from "./Hub.ts"
 import type { Limits } from "./Limits.ts"
@@ -22,9 +23,8 @@ export interface Core {
 }
 
 /** Starts a fiber that ends with the engine. */
-export const fork = (core: Core, effect: Effect.Effect<void>): void => {
-  Effect.runForkWith(core.context)(Effect.forkIn(effect, core.scope, { startImmediately: true }))
-}
+export const fork = (core: Core, effect: Effect.Effect<void>): Fiber.Fiber<void> =>
+  Fiber.runIn(Effect.runForkWith(core.context)(effect), core.scope)
 
 /** Logs from synchronous code. */
 export const logError = (core: Core, message: string, cause: Cause.Cause<unknown>): void => {

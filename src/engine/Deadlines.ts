@@ -12,6 +12,7 @@ export class Deadlines<A> {
   /** In the order of expiry, since all have the same length. */
   private readonly due = new Map<A, number>()
   private watching = false
+  private waiters: Array<() => void> = []
 
   constructor(core: Core, millis: number, onExpired: (item: A) => void) {
     this.core = core
@@ -27,18 +28,23 @@ export class Deadlines<A> {
   }
 
   remove(item: A): void {
-    this.due.delete(item)
+    if (!this.due.delete(item) || this.due.size > 0) return
+    const { waiters } = this
+    this.waiters = []
+    for (const resume of waiters) resume()
   }
 
-  get size(): number {
-    return this.due.size
-  }
+  /** Waits until every item was removed or has expired. */
+  readonly empty: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.due.size === 0) resume(Effect.void)
+    else this.waiters.push(() => resume(Effect.void))
+  })
 
   private readonly watch: Effect.Effect<void> = Effect.suspend(() => {
     const now = this.core.now()
     for (const [item, at] of this.due) {
       if (at > now) return Effect.flatMap(Effect.sleep(at - now), () => this.watch)
-      this.due.delete(item)
+      this.remove(item)
       this.onExpired(item)
     }
     this.watching = false

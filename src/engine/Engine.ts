@@ -5,13 +5,13 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { EmitError, Emitted } from "../contract/Behavior.ts"
 import type * as Definition from "../contract/Definition.ts"
 import * as Identity from "../contract/Identity.ts"
-import type * as Room from "../contract/Room.ts"
-import { BehaviorKey } from "../contract/Room.ts"
+import * as Room from "../contract/Room.ts"
 import * as Topic from "../contract/Topic.ts"
 import * as Contract from "../wire/Contract.ts"
 import * as Acceptor from "./Acceptor.ts"
@@ -56,8 +56,8 @@ export class Engine extends Context.Service<Engine, {
 }>()("heddle/Engine") {}
 
 /** What is served, and how. */
-export interface Options<Served extends ReadonlyArray<RoomLayer | Topic.Any>> {
-  /** Rooms, as the layers that `toLayer` makes, and topics. */
+export interface Options<Served extends ReadonlyArray<ServedLayer | Topic.Any>> {
+  /** Rooms and topics, as the layers that `toLayer` makes; a topic alone is open to everybody. */
   readonly rooms: Served
   /** Path of the WebSocket endpoint; `/` unless said. */
   readonly path?: string
@@ -67,7 +67,7 @@ export interface Options<Served extends ReadonlyArray<RoomLayer | Topic.Any>> {
   readonly limits?: Partial<Limits.Limits>
 }
 
-type RoomLayer = Layer.Layer<Room.Behavior<any>, any, any>
+type ServedLayer = Layer.Layer<Room.Behavior<any>, any, any> | Layer.Layer<Topic.Behavior<any>, any, any>
 
 /** How long rooms may take to end when the engine closes. */
 const stopMillis = 5_000
@@ -87,15 +87,15 @@ const stopMillis = 5_000
  * )
  * ```
  */
-export const layer = <const Served extends ReadonlyArray<RoomLayer | Topic.Any>>(
+export const layer = <const Served extends ReadonlyArray<ServedLayer | Topic.Any>>(
   options: Options<Served>
 ): Layer.Layer<
   Engine,
-  Layer.Error<Extract<Served[number], RoomLayer>> | ListenError,
-  Layer.Services<Extract<Served[number], RoomLayer>> | Transport
+  Layer.Error<Extract<Served[number], ServedLayer>> | ListenError,
+  Layer.Services<Extract<Served[number], ServedLayer>> | Transport
 > => Layer.effect(Engine, make(options)) as never
 
-const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<RoomLayer | Topic.Any>>) {
+const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<ServedLayer | Topic.Any>>) {
   const transport = yield* Transport
   const core = yield* makeCore({ ...Limits.defaults, ...options.limits })
   const rooms = new Map<string, RoomHost>()
@@ -110,12 +110,15 @@ const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<RoomLaye
   }
   for (const served of options.rooms) {
     if (Topic.TypeId in served) {
-      add(topics, new TopicHost(core, served))
+      add(topics, new TopicHost(core, { contract: served }))
       continue
     }
-    const behavior = Context.get(yield* Layer.build(served), BehaviorKey)
-    add(rooms, new RoomHost(core, behavior))
-    for (const [key, authenticator] of Identity.authenticatorsIn(behavior.context)) {
+    const built = yield* Layer.build(served as Layer.Layer<Room.Behavior<any> | Topic.Behavior<any>>)
+    const room = Context.getOption(built, Room.BehaviorKey)
+    const { context } = Option.getOrElse(room, () => Context.get(built, Topic.BehaviorKey))
+    if (Option.isSome(room)) add(rooms, new RoomHost(core, room.value))
+    else add(topics, new TopicHost(core, Context.get(built, Topic.BehaviorKey)))
+    for (const [key, authenticator] of Identity.authenticatorsIn(context)) {
       authenticators.set(key, authenticator)
     }
   }
@@ -140,7 +143,8 @@ const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<RoomLaye
     for (const connection of [...connections]) connection.retire(0)
     return Effect.forEach(rooms.values(), (host) => host.stop(), { concurrency: "unbounded", discard: true }).pipe(
       Effect.timeoutOption(stopMillis),
-      Effect.andThen(Effect.sync(() => core.hub.close()))
+      // The transport drops what is still open once this has returned.
+      Effect.andThen(shared.closing.empty)
     )
   })
   yield* Effect.forkScoped(Heartbeat.sweep(connections, core.limits.heartbeat))
@@ -186,12 +190,14 @@ const encodedKey = (contract: Contract.CompiledRoom | Contract.CompiledTopic, ke
   Result.getOrThrow(contract.key.encode(key))
 
 const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits) {
-  const context = yield* Effect.context<Scope.Scope>()
+  // Forked first, so that it closes last: rooms and connections are there for what happens when the engine closes.
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const context = Context.add(yield* Effect.context<never>(), Scope.Scope, scope)
   const clock = yield* Clock.Clock
   const nextId = yield* yield* Ids
   const now = () => clock.currentTimeMillisUnsafe()
   const hub = new Hub({ maxChannels: limits.rooms, historyBytes: limits.historyBytes, now, nextEpoch: nextId })
-  const core: Core = { limits, hub, now, nextId, context, scope: Context.get(context, Scope.Scope) }
+  const core: Core = { limits, hub, now, nextId, context, scope }
   return core
 })
 

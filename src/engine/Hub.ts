@@ -170,10 +170,4 @@ export class Hub {
       this.bytes -= before - oldest.bytes
     }
   }
-
-  /** Forgets everything. */
-  close(): void {
-    this.channels.clear()
-    this.bytes = 0
-  }
 }

@@ -10,9 +10,10 @@ import * as RequestError from "../contract/RequestError.ts"
 import type { AnyHandlers } from "../contract/Room.ts"
 import type { Room } from "./Room.ts"
 import type { RoomHandle } from "./RoomHandle.ts"
-import { identityContext, RoomMember } from "./RoomMember.ts"
+import { RoomMember } from "./RoomMember.ts"
 import type { Control, Join, Leave, Message, Notice, Request, Task } from "./RoomMessage.ts"
 import type { Session } from "./Session.ts"
+import { identityContext } from "./Session.ts"
 
 type Handler = (request: object) => Effect.Effect<unknown, unknown>
 
@@ -28,8 +29,10 @@ export const makeInstance = (
   /** Gives an effect its caller's identity and a scope; what ended at once needs neither. */
   const provide = <A, E>(session: Session, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
     if (Exit.isExit(effect)) return effect
-    const identity = identityContext(session.identities)
-    return identity === undefined ? Effect.scoped(effect) : Effect.provideContext(Effect.scoped(effect), identity)
+    const scoped = Effect.scoped(effect)
+    return session.identities.size === 0
+      ? scoped
+      : Effect.provideContext(scoped, identityContext(session.identities))
   }
 
   /** An effect that ended well at once has been handled: the actor needs no fiber for it. */

@@ -1,7 +1,6 @@
 /**
  * A session in a room, as the engine keeps it and as handlers see it.
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { EmitError, LeaveReason } from "../contract/Behavior.ts"
@@ -10,10 +9,6 @@ import type * as Contract from "../wire/Contract.ts"
 import type { Subscription } from "./Hub.ts"
 import * as Publish from "./Publish.ts"
 import type { Session } from "./Session.ts"
-
-/** The services that differ from caller to caller, or undefined when there are none. */
-export const identityContext = (identities: Identity.Identities): Context.Context<never> | undefined =>
-  identities.size === 0 ? undefined : Context.makeUnsafe(new Map(identities))
 
 export class RoomMember {
   readonly id: string

@@ -4,6 +4,7 @@
  * Membership belongs to the session, not to its connection. The window for which a session is kept after its
  * connection was lost is zero, so both end together.
  */
+import * as Context from "effect/Context"
 import type { LeaveReason } from "../contract/Behavior.ts"
 import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
@@ -31,6 +32,10 @@ export interface Pending {
   /** Interrupts its handler, or keeps it from running; it is answered all the same. */
   readonly cancel: (reason: string) => void
 }
+
+/** The services that differ from caller to caller. */
+export const identityContext = (identities: Identity.Identities): Context.Context<never> =>
+  identities.size === 0 ? Context.empty() : Context.makeUnsafe(new Map(identities))
 
 export class Session {
   readonly id: string

@@ -1,32 +1,79 @@
 /**
  * All keys of one topic: subscriptions to a channel that has no actor behind it.
  */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Topic from "../contract/Topic.ts"
 import * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
 import type { Core } from "./Core.ts"
+import { fork, logError } from "./Core.ts"
 import type { Channel } from "./Hub.ts"
 import * as Log from "./Log.ts"
 import type { Session } from "./Session.ts"
+import { identityContext } from "./Session.ts"
 
 /** The name under which a topic's payload travels in event frames. */
 export const eventName = "Published"
 
+/** Decides about a subscription; the effect needs nothing any more. */
+type Authorize = (session: Session, key: unknown) => Effect.Effect<unknown, Topic.Forbidden>
+
 export class TopicHost {
   readonly contract: Contract.CompiledTopic
   private readonly core: Core
+  private readonly authorize: Authorize | undefined
 
-  constructor(core: Core, topic: Topic.Any) {
+  /** A topic alone is open to everybody. */
+  constructor(core: Core, topic: Topic.BehaviorService | Pick<Topic.BehaviorService, "contract">) {
     this.core = core
-    this.contract = Contract.compileTopic(topic)
+    this.contract = Contract.compileTopic(topic.contract)
+    this.authorize = "authorize" in topic
+      ? (session, key) =>
+        Effect.suspend(() => topic.authorize({ key: key as never })).pipe(
+          Effect.scoped,
+          Effect.provideContext(Context.merge(topic.context, identityContext(session.identities)))
+        )
+      : undefined
   }
 
-  /** Subscribes a session from this moment on. Everything that is wrong with it is answered. */
+  /** Subscribes a session from the moment it is allowed to. Everything that is wrong with it is answered. */
   subscribe(session: Session, { key, ref }: Frame.ClientFrames["subscribe"]): void {
     const decodedKey = this.contract.key.decode(key)
     if (Result.isFailure(decodedKey)) return session.refuse(ref, decodedKey.failure)
+    if (this.authorize === undefined) return this.admit(session, key, ref)
+    const millis = this.core.limits.handler
+    const decision = this.authorize(session, decodedKey.success).pipe(
+      Effect.timeoutOrElse({
+        duration: millis,
+        orElse: () => Effect.fail(new RequestError.HandlerTimeout({ millis }))
+      }),
+      Effect.matchCause({
+        onSuccess: () => this.admit(session, key, ref),
+        onFailure: (cause) => session.refuse(ref, this.refusal(cause))
+      })
+    )
+    const fiber = fork(this.core, decision)
+    // Decided at once: there is nothing to wait for and nothing to cancel.
+    if (fiber.pollUnsafe() === undefined) session.pending.set(ref, { cancel: () => fiber.interruptUnsafe() })
+  }
+
+  private refusal(cause: Cause.Cause<Topic.Forbidden | RequestError.HandlerTimeout>): RequestError.ProtocolError {
+    const error = Cause.findErrorOption(cause)
+    if (Option.isSome(error)) {
+      return error.value._tag === "Forbidden" ? new RequestError.Forbidden({ detail: error.value.detail }) : error.value
+    }
+    if (Cause.hasInterruptsOnly(cause)) return new RequestError.Interrupted({ detail: "the client cancelled it" })
+    logError(this.core, `topic ${this.contract.name}: authorize died`, cause)
+    return new RequestError.HandlerFailed()
+  }
+
+  private admit(session: Session, key: string, ref: number): void {
+    if (session.ended) return
     const channel = this.channel(key)
     if (channel === undefined) {
       return session.refuse(ref, new RequestError.LimitExceeded({ limit: "rooms", max: this.core.limits.rooms }))
@@ -45,13 +92,7 @@ export class TopicHost {
       end,
       room: undefined
     })
-    session.answer({
-      _tag: "subscribed",
-      ref,
-      channel: channel.id,
-      position: channel.log.position,
-      recovered: false
-    })
+    session.answer({ _tag: "subscribed", ref, channel: channel.id, position: channel.log.position, recovered: false })
     subscription.release()
   }
 
