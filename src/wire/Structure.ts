@@ -34,11 +34,14 @@ const some = (root: SchemaAST.AST, test: (ast: SchemaAST.AST) => boolean): boole
   return visit(root)
 }
 
+// `Schema.Class` marks its declarations with this annotation; effect exports no guard for it.
+const constructorAnnotation = "~constructor"
+
 /** Whether a sender may write something that is not yet a value: there is a class or a constructor default in it. */
 export const isConstructed = (ast: SchemaAST.AST): boolean =>
   some(
     SchemaAST.toType(ast),
-    (ast) => ast.context?.constructorDefault !== undefined || ast.annotations?.["~constructor"] !== undefined
+    (ast) => ast.context?.constructorDefault !== undefined || ast.annotations?.[constructorAnnotation] !== undefined
   )
 
 const isAnyJson = (ast: SchemaAST.AST): boolean => {

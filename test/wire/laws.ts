@@ -1,0 +1,96 @@
+/**
+ * What every codec of the protocol must do, as properties that take the codec.
+ */
+import { Arbitrary, Schema } from "effect"
+import { assert } from "vitest"
+import type { Codec } from "../../src/wire/Codec.ts"
+import * as Frames from "./frames.ts"
+
+export interface Law<A = any> {
+  readonly name: string
+  readonly input: Arbitrary.Arbitrary<A>
+  /** Throws where the codec breaks the law. */
+  readonly check: (codec: Codec, input: A) => void
+}
+
+const law = <A>(name: string, input: Arbitrary.Arbitrary<A>, check: Law<A>["check"]): Law<A> => ({ name, input, check })
+
+const decoder = (codec: Codec, direction: Frames.Direction) =>
+  direction === "client" ? codec.decodeClient : codec.decodeServer
+
+const byteLength = (data: string | Uint8Array): number =>
+  typeof data === "string" ? new TextEncoder().encode(data).length : data.length
+
+/** Whatever a message holds, the result is undefined or frames, each with a tag; malformed ones have bounded texts. */
+const isTyped = (codec: Codec, message: string | Uint8Array): void => {
+  for (const direction of ["client", "server"] as const) {
+    for (const frame of decoder(codec, direction)(message, 256) ?? []) {
+      assert.isString(frame._tag)
+      if (frame._tag !== "malformed") continue
+      assert.isAtMost(frame.field.length, 256)
+      assert.isAtMost(frame.detail.length, 256)
+      assert.isTrue(frame.ref === null || Number.isSafeInteger(frame.ref))
+    }
+  }
+}
+
+const mutation = Arbitrary.all({
+  sent: Frames.sent,
+  at: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 400 }))),
+  remove: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8 }))),
+  insert: Arbitrary.schema(Schema.Union([
+    Schema.String,
+    Schema.Literals([
+      "",
+      "[",
+      "]",
+      "{",
+      "}",
+      ",",
+      "\n",
+      "\"",
+      "1e999",
+      "-1",
+      "null",
+      "0.5",
+      "{\"__proto__\":{\"a\":1}}"
+    ])
+  ]))
+})
+
+const bytes = Arbitrary.map(
+  Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })))),
+  (values) => Uint8Array.from(values)
+)
+
+export const laws: ReadonlyArray<Law> = [
+  law("decodes what it encoded, several frames in one message", Frames.sent, (codec, { direction, frames }) => {
+    const encoded = frames.map(codec.encode)
+    assert.deepStrictEqual(decoder(codec, direction)(codec.concat(encoded), frames.length), frames as never)
+  }),
+  law("knows the size of a frame and of a message", Frames.sent, (codec, { frames }) => {
+    const encoded = frames.map(codec.encode)
+    let total = codec.separatorBytes * (frames.length - 1)
+    for (const { bytes, data } of encoded) {
+      assert.strictEqual(bytes, byteLength(data))
+      total += bytes
+    }
+    assert.strictEqual(byteLength(codec.concat(encoded)), total)
+  }),
+  law("takes as many frames as allowed and not one more", Frames.sent, (codec, { direction, frames }) => {
+    const message = codec.concat(frames.map(codec.encode))
+    assert.lengthOf(decoder(codec, direction)(message, frames.length) ?? [], frames.length)
+    assert.isUndefined(decoder(codec, direction)(message, frames.length - 1))
+  }),
+  law("never throws for random text", Arbitrary.schema(Schema.String), isTyped),
+  law("never throws for random bytes", bytes, isTyped),
+  law("never throws for random JSON", Frames.json, (codec, value) => isTyped(codec, JSON.stringify(value))),
+  law("never throws for random arrays that begin with a kind", mutation, (codec, { at, insert, sent }) => {
+    isTyped(codec, JSON.stringify([sent.frames[0]._tag, at, insert, insert, at]))
+  }),
+  law("never throws for a message with a piece cut out and another put in", mutation, (codec, input) => {
+    const message = codec.concat(input.sent.frames.map(codec.encode))
+    if (typeof message !== "string") return
+    isTyped(codec, message.slice(0, input.at) + input.insert + message.slice(input.at + input.remove))
+  })
+]
