@@ -5,8 +5,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { Actor, Options, StopReason } from "./ActorRef.ts"
-import { Cell } from "./Cell.ts"
 import { Dispatcher } from "./Dispatcher.ts"
+import { Handle } from "./Handle.ts"
 
 export { AskTimeout, MailboxFull, Stopped, Unanswered } from "./ActorError.ts"
 export type { Abandoned, Actor, Behavior, Options, StopReason } from "./ActorRef.ts"
@@ -57,12 +57,12 @@ export const spawnUnsafe = <M, C = never, E = unknown, R = never>(
 ): Actor<M, C> => {
   const lease = Scope.forkUnsafe(Context.get(context, Scope.Scope))
   const dispatcher = Context.get(context, Dispatcher)
-  // The context has all of R but the scope, which the cell provides.
+  // The context has all of R but the scope, which is that of each instance.
   const runnable = options as Options<M, C, unknown, Scope.Scope>
-  const cell = new Cell<M, C>(runnable, context as Context.Context<never>, lease, dispatcher)
-  Effect.runFork(Scope.addFinalizerExit(lease, () => cell.end("discard", { _tag: "Closed" })))
-  dispatcher.run(() => cell.start())
-  return cell
+  const handle = new Handle<M, C>(runnable, context as Context.Context<never>, lease, dispatcher)
+  Effect.runFork(Scope.addFinalizerExit(lease, () => handle.end("discard", { _tag: "Closed" })))
+  dispatcher.run(() => handle.start())
+  return handle
 }
 
 /**
@@ -99,6 +99,6 @@ export const watch = <C>(
  * @internal
  */
 export const observe = (actor: Actor<never, never>, f: (reason: StopReason) => void): () => void => {
-  if (actor instanceof Cell) return actor.observe(f)
+  if (actor instanceof Handle) return actor.observe(f)
   throw new TypeError("not an actor made by spawn")
 }

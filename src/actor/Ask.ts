@@ -20,11 +20,11 @@ import type { Dispatcher } from "./Dispatcher.ts"
  * @since 0.1.0
  */
 export interface Reply<in A, in E = never> {
-  /** Answers with a value; succeeds with whether this was the first answer. */
-  readonly succeed: (value: A) => Effect.Effect<boolean>
-  /** Answers with a failure; succeeds with whether this was the first answer. */
-  readonly fail: (error: E) => Effect.Effect<boolean>
-  /** Answers synchronously; answers whether this was the first answer. */
+  /** Answers with a value. */
+  readonly succeed: (value: A) => Effect.Effect<void>
+  /** Answers with a failure. */
+  readonly fail: (error: E) => Effect.Effect<void>
+  /** Answers synchronously, and says whether this was the first answer. */
   readonly doneUnsafe: (exit: Exit.Exit<A, E>) => boolean
 }
 
@@ -42,9 +42,9 @@ export class Question<A, E> implements Reply<A, E> {
     return Deferred.await(this.answer)
   }
 
-  readonly succeed = (value: A): Effect.Effect<boolean> => Effect.sync(() => this.settle(Exit.succeed(value)))
+  readonly succeed = (value: A): Effect.Effect<void> => Effect.sync(() => void this.settle(Exit.succeed(value)))
 
-  readonly fail = (error: E): Effect.Effect<boolean> => Effect.sync(() => this.settle(Exit.fail(error)))
+  readonly fail = (error: E): Effect.Effect<void> => Effect.sync(() => void this.settle(Exit.fail(error)))
 
   readonly doneUnsafe = (exit: Exit.Exit<A, E>): boolean => this.settle(exit)
 

@@ -11,28 +11,27 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
-import { AskTimeout, MailboxFull, Stopped, type Unanswered } from "./ActorError.ts"
 import type { Abandoned, Actor, Behavior, Options, StopReason } from "./ActorRef.ts"
-import { Question, Questions, type Reply } from "./Ask.ts"
-import { Dispatcher, taskQueue } from "./Dispatcher.ts"
+import type { Questions } from "./Ask.ts"
+import { type Dispatcher, taskQueue } from "./Dispatcher.ts"
 import * as Mailbox from "./Mailbox.ts"
 import { Restarts } from "./Supervision.ts"
 
 /** @internal */
-export class Cell<M, C> implements Actor<M, C> {
+export abstract class Cell<M, C> {
   readonly id: string
   state: Actor<M, C>["state"] = "starting"
 
   private readonly options: Options<M, C, unknown, Scope.Scope>
   private readonly context: Context.Context<never>
-  private readonly dispatcher: Dispatcher
-  private readonly mailbox: Mailbox.Mailbox<M, C>
+  protected readonly dispatcher: Dispatcher
+  protected readonly mailbox: Mailbox.Mailbox<M, C>
   /** Where the owner's scope holds this actor. */
   private readonly lease: Scope.Closeable
 
@@ -40,25 +39,22 @@ export class Cell<M, C> implements Actor<M, C> {
   private instance: Scope.Closeable | undefined = undefined
 
   /** A turn is queued or running, or a fiber is at work. */
-  private busy = true
-  private draining = false
+  protected busy = true
+  protected draining = false
   /** The message being handled. */
-  private current: M | C | typeof Mailbox.Empty = Mailbox.Empty
+  protected current: M | C | typeof Mailbox.Empty = Mailbox.Empty
   /** An init, a recovery or a closing has begun and not ended. */
   private working = false
   /** What has suspended, if anything has. */
-  private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  protected fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private timer: Fiber.Fiber<void> | undefined = undefined
   /** Why the current handling is being interrupted. */
-  private interruption: Abandoned | undefined = undefined
+  protected interruption: Abandoned | undefined = undefined
 
   private restarts: Restarts | undefined = undefined
-  private questions: Questions | undefined = undefined
-  private observers: Set<(reason: StopReason) => void> | undefined = undefined
-  private reason: StopReason | undefined = undefined
-  private boundTell: Actor<M, C>["tell"] | undefined = undefined
-  private boundTellUnsafe: Actor<M, C>["tellUnsafe"] | undefined = undefined
-  private boundAsk: Actor<M, C>["ask"] | undefined = undefined
+  protected questions: Questions | undefined = undefined
+  protected observers: Set<(reason: StopReason) => void> | undefined = undefined
+  protected reason: StopReason | undefined = undefined
 
   constructor(
     options: Options<M, C, unknown, Scope.Scope>,
@@ -74,142 +70,28 @@ export class Cell<M, C> implements Actor<M, C> {
     this.mailbox = Mailbox.make(options.mailbox ?? 256)
   }
 
-  // --- what others see ---
-
-  get pending(): number {
-    return this.mailbox.size
-  }
-
-  get isIdle(): boolean {
-    return !this.busy
-  }
-
-  get tellUnsafe(): Actor<M, C>["tellUnsafe"] {
-    return this.boundTellUnsafe ??= (message) => this.offer(message)
-  }
-
-  get tell(): Actor<M, C>["tell"] {
-    return this.boundTell ??= (message) =>
-      Effect.suspend(() => {
-        const told = this.offer(message)
-        return told === "accepted" ? Effect.void : Effect.fail(this.refusal(told))
-      })
-  }
-
-  get ask(): Actor<M, C>["ask"] {
-    return this.boundAsk ??= (make, options) => this.question(make, options?.timeout ?? "5 seconds")
-  }
-
-  controlUnsafe(message: C): boolean {
-    if (this.state === "stopping" || this.state === "stopped") return false
-    this.mailbox.control(message)
-    this.wake()
-    return true
-  }
-
-  interruptCurrent(predicate: (message: any) => boolean, reason: string): boolean {
-    const { current, fiber } = this
-    if (fiber === undefined || current === Mailbox.Empty || this.interruption !== undefined) return false
-    if (fiber === Fiber.getCurrent() || !predicate(current)) return false
-    this.interruption = { _tag: "Interrupted", reason }
-    fiber.interruptUnsafe()
-    return true
-  }
-
-  stop(mode: "drain" | "discard" = "drain"): Effect.Effect<void> {
-    return Effect.suspend(() => this.end(mode, { _tag: "Stopped" }))
-  }
-
-  stopUnsafe(mode: "drain" | "discard" = "drain"): void {
-    this.halt(mode, { _tag: "Stopped" })
-  }
-
-  get exit(): Effect.Effect<StopReason> {
-    return Effect.callback<StopReason>((resume) => {
-      const forget = this.observe((reason) => resume(Effect.succeed(reason)))
-      return Effect.sync(forget)
-    })
-  }
-
-  // --- what the kernel uses ---
-
-  /** Calls `f` once when the actor is no more, in a turn of its own, at once if that is so already. */
-  observe(f: (reason: StopReason) => void): () => void {
-    if (this.state === "stopped") {
-      f(this.reason!)
-      return () => {}
-    }
-    const observer = (reason: StopReason) => f(reason)
-    const observers = this.observers ??= new Set()
-    observers.add(observer)
-    return () => void observers.delete(observer)
-  }
-
-  /** Halts the actor and waits, unless that would be its own handler waiting for itself. */
-  end(mode: "drain" | "discard", reason: StopReason): Effect.Effect<void> {
-    const inside = Fiber.getCurrent()
-    const own = inside !== undefined && inside === this.fiber
-    this.halt(mode, reason)
-    return own || this.state === "stopped" ? Effect.void : Effect.asVoid(this.exit)
-  }
-
   /** Starts an instance; to be called in a turn. */
   start(): void {
     if (this.state === "stopping" || this.state === "stopped") return
     const instance = this.instance = Scope.makeUnsafe()
-    const init = Effect.provideService(Effect.suspend(() => this.options.init(this)), Scope.Scope, instance)
+    const init = Effect.provideService(Effect.suspend(() => this.options.init(this.self)), Scope.Scope, instance)
     this.work(init, (exit) => {
       if (this.mustFinish) return this.finish()
       if (exit._tag === "Failure") return this.crash(exit.cause)
       this.behavior = exit.value
       const restarted = this.state === "restarting"
       this.state = "ready"
-      if (restarted) this.hook(this.options.onRestarted)
+      if (restarted) this.hook(() => this.options.onRestarted?.())
       this.dispatcher.run(this.turn)
     })
   }
 
+  /** The actor that this is. */
+  protected abstract readonly self: Actor<M, C>
+
   // --- messages ---
 
-  private offer(message: M): "accepted" | "full" | "stopped" {
-    if (this.draining || this.state === "stopping" || this.state === "stopped") return "stopped"
-    if (!this.mailbox.offer(message)) return "full"
-    this.wake()
-    return "accepted"
-  }
-
-  private refusal(told: "full" | "stopped"): MailboxFull | Stopped {
-    return told === "full"
-      ? new MailboxFull({ id: this.id, capacity: this.mailbox.capacity })
-      : new Stopped({ id: this.id })
-  }
-
-  private question<A, E>(
-    make: (reply: Reply<A, E>) => M,
-    timeout: Duration.Input
-  ): Effect.Effect<A, E | MailboxFull | Stopped | AskTimeout | Unanswered> {
-    return Effect.suspend((): Effect.Effect<A, E | MailboxFull | Stopped | Unanswered | AskTimeout> => {
-      const question = new Question<A, E>(this.dispatcher)
-      const message = make(question)
-      const questions = this.questions ??= new Questions()
-      questions.add(message, question)
-      const told = this.offer(message)
-      if (told !== "accepted") {
-        questions.forget(message)
-        return Effect.fail(this.refusal(told))
-      }
-      return question.await.pipe(
-        Effect.timeoutOrElse({
-          duration: timeout,
-          orElse: () =>
-            Effect.fail(new AskTimeout({ id: this.id, millis: Duration.toMillis(Duration.fromInputUnsafe(timeout)) }))
-        }),
-        Effect.ensuring(Effect.sync(() => questions.forget(message)))
-      )
-    })
-  }
-
-  private wake(): void {
+  protected wake(): void {
     if (this.busy) return
     this.busy = true
     this.dispatcher.run(this.turn)
@@ -359,7 +241,7 @@ export class Cell<M, C> implements Actor<M, C> {
     })
   }
 
-  private halt(mode: "drain" | "discard", reason: StopReason): void {
+  protected halt(mode: "drain" | "discard", reason: StopReason): void {
     if (this.state === "stopping" || this.state === "stopped") return
     this.reason = reason
     if (mode === "drain") {
@@ -374,7 +256,12 @@ export class Cell<M, C> implements Actor<M, C> {
 
   /** Nothing is in progress, and nothing may begin any more. */
   private get mustFinish(): boolean {
-    return this.state === "stopping" && !this.working && this.current === Mailbox.Empty
+    return this.state === "stopping" && !this.inProgress
+  }
+
+  /** A handler, an init, a recovery or a closing has begun and not ended. */
+  protected get inProgress(): boolean {
+    return this.working || this.current !== Mailbox.Empty
   }
 
   /** Discards what waits and ends the instance. */
@@ -403,9 +290,9 @@ export class Cell<M, C> implements Actor<M, C> {
     observers?.forEach((observer) => this.dispatcher.run(() => observer(reason)))
   }
 
-  private hook(call: (() => void) | undefined): void {
+  private hook(call: () => void): void {
     try {
-      call?.()
+      call()
     } catch (defect) {
       Effect.runForkWith(this.context)(this.log("a hook of an actor threw", Cause.die(defect)))
     }

@@ -38,32 +38,34 @@ export interface Mailbox<M, C = never> {
   readonly clear: () => Array<M | C>
 }
 
+const empties = (length: number): Array<typeof Empty> => Array.from({ length }, () => Empty)
+
 /** A ring that grows by doubling and is dropped when empty; the oldest element has a place of its own. */
 class Lane<A> {
-  size = 0
+  count = 0
   private first: A | typeof Empty = Empty
   private ring: Array<A | typeof Empty> | undefined = undefined
   private head = 0
 
   push(message: A): void {
-    if (this.size++ === 0) {
+    if (this.count++ === 0) {
       this.first = message
       return
     }
-    const queued = this.first === Empty ? this.size - 1 : this.size - 2
+    const queued = this.first === Empty ? this.count - 1 : this.count - 2
     let ring = this.ring
     if (ring === undefined) {
-      ring = this.ring = new Array(8).fill(Empty)
+      ring = this.ring = empties(8)
     } else if (queued === ring.length) {
-      ring = this.ring = [...ring.slice(this.head), ...ring.slice(0, this.head), ...new Array(queued).fill(Empty)]
+      ring = this.ring = [...ring.slice(this.head), ...ring.slice(0, this.head), ...empties(queued)]
       this.head = 0
     }
     ring[(this.head + queued) & (ring.length - 1)] = message
   }
 
   shift(): A | typeof Empty {
-    if (this.size === 0) return Empty
-    this.size--
+    if (this.count === 0) return Empty
+    this.count--
     const first = this.first
     if (first !== Empty) {
       this.first = Empty
@@ -73,7 +75,7 @@ class Lane<A> {
     const message = ring[this.head]!
     ring[this.head] = Empty
     this.head = (this.head + 1) & (ring.length - 1)
-    if (this.size === 0) {
+    if (this.count === 0) {
       this.ring = undefined
       this.head = 0
     }
@@ -89,17 +91,18 @@ class Lane<A> {
  */
 export const make = <M, C = never>(capacity: number): Mailbox<M, C> => new Lanes<M, C>(capacity)
 
-class Lanes<M, C> implements Mailbox<M, C> {
+/** The data lane, with the control lane beside it while something waits there. */
+class Lanes<M, C> extends Lane<M> implements Mailbox<M, C> {
   readonly capacity: number
-  private readonly data = new Lane<M>()
   private controls: Lane<C> | undefined = undefined
 
   constructor(capacity: number) {
+    super()
     this.capacity = capacity
   }
 
   get size(): number {
-    return this.data.size + (this.controls === undefined ? 0 : this.controls.size)
+    return this.controls === undefined ? this.count : this.count + this.controls.count
   }
 
   get controlNext(): boolean {
@@ -107,8 +110,8 @@ class Lanes<M, C> implements Mailbox<M, C> {
   }
 
   offer(message: M): boolean {
-    if (this.data.size >= this.capacity) return false
-    this.data.push(message)
+    if (this.count >= this.capacity) return false
+    this.push(message)
     return true
   }
 
@@ -119,9 +122,9 @@ class Lanes<M, C> implements Mailbox<M, C> {
 
   take(): M | C | typeof Empty {
     const controls = this.controls
-    if (controls === undefined) return this.data.shift()
+    if (controls === undefined) return this.shift()
     const message = controls.shift()
-    if (controls.size === 0) this.controls = undefined
+    if (controls.count === 0) this.controls = undefined
     return message
   }
 

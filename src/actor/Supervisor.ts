@@ -102,7 +102,7 @@ export const make = (options: Options): Effect.Effect<Supervisor, never, Scope.S
         ending = true
         accepting = false
         // All at once: closing the scope would take one after the other.
-        for (const child of [...children.values()]) child.stopUnsafe("discard")
+        for (const child of children.values()) child.stopUnsafe("discard")
         return Effect.andThen(
           Effect.uninterruptible(Scope.close(scope, Exit.void)),
           Effect.sync(() => {
