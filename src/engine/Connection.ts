@@ -6,6 +6,7 @@
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Actor from "../actor/Actor.ts"
 import * as CloseCode from "../contract/CloseCode.ts"
@@ -44,6 +45,10 @@ export interface Shared {
 
 type Inbound = Frame.ClientFrame | Frame.Malformed
 
+/** What has ended at once was handled: the actor needs no fiber for it. */
+const settled = (effect: Effect.Effect<void>): Effect.Effect<void> | void =>
+  Exit.isExit(effect) && Exit.isSuccess(effect) ? undefined : effect
+
 /** Malformed frames after which the peer is taken not to speak the protocol. */
 const maxMalformed = 3
 
@@ -53,7 +58,8 @@ export class Connection implements Transport.SocketHandler, Beating {
   private readonly shared: Shared
   private readonly socket: Transport.Socket
   private readonly codec: Codec.Codec
-  private readonly request: Transport.UpgradeRequest
+  /** Kept as long as somebody may ask about credentials. */
+  private readonly request: Transport.UpgradeRequest | undefined
   private readonly actor: Actor.Actor<Inbound>
   private readonly bucket: TokenBucket
   private session: Session | undefined
@@ -67,7 +73,7 @@ export class Connection implements Transport.SocketHandler, Beating {
     this.shared = shared
     this.socket = socket
     this.codec = joiner.codec
-    this.request = request
+    this.request = shared.authenticators.size === 0 ? undefined : request
     this.outbox = new Outbox(socket, joiner, {
       maxBytes: core.limits.outboxBytes,
       maxFrames: core.limits.outboxFrames,
@@ -79,7 +85,7 @@ export class Connection implements Transport.SocketHandler, Beating {
       id: "connection",
       // A whole message may follow the one that filled the mailbox, before the transport has paused.
       mailbox: core.limits.connectionMailbox + core.limits.messageFrames,
-      init: () => Effect.succeed({ receive: this.receive }),
+      init: () => Effect.succeed({ receive: (frame) => this.receive(frame) }),
       supervision: { intensity: { restarts: 0, within: "1 minute" } },
       onStopped: (reason) => {
         if (reason._tag === "Spent") this.shut(CloseCode.internalError)
@@ -91,7 +97,7 @@ export class Connection implements Transport.SocketHandler, Beating {
 
   // ------------------------------------------------------------- the transport's callbacks
 
-  readonly message = (data: string | Uint8Array): void => {
+  message(data: string | Uint8Array): void {
     if (this.closed) return
     this.quietSweeps = 0
     const { limits } = this.shared.core
@@ -114,11 +120,11 @@ export class Connection implements Transport.SocketHandler, Beating {
     }
   }
 
-  readonly drain = (): void => {
+  drain(): void {
     this.outbox.drained()
   }
 
-  readonly close = (): void => {
+  close(): void {
     this.finish()
     this.shared.closing.remove(this)
   }
@@ -181,7 +187,7 @@ export class Connection implements Transport.SocketHandler, Beating {
 
   // ------------------------------------------------------------- frames
 
-  private readonly receive = (frame: Inbound): Effect.Effect<void> | void => {
+  private receive(frame: Inbound): Effect.Effect<void> | void {
     if (this.paused && this.actor.pending <= this.shared.core.limits.connectionMailbox / 2) {
       this.paused = false
       this.socket.resume?.()
@@ -195,15 +201,16 @@ export class Connection implements Transport.SocketHandler, Beating {
     if (frame._tag !== "hello") {
       return this.refuse({ _tag: "malformed", field: "frame.kind", detail: "Expected hello first", ref: null })
     }
-    if (this.shared.authenticators.size === 0) return this.welcome(Authentication.nobody)
-    return Effect.match(this.authenticate(frame.token), {
+    return settled(Effect.matchEager(this.authenticate(frame.token), {
       onSuccess: (identities) => this.welcome(identities),
       onFailure: (error) => this.unauthorized(null, error)
-    })
+    }))
   }
 
-  private authenticate(token: string | null) {
-    return Authentication.authenticate(this.shared.authenticators, this.request, token)
+  private authenticate(token: string | null): Effect.Effect<Identity.Identities, Identity.Unauthorized> {
+    return this.request === undefined
+      ? Effect.succeed(Authentication.nobody)
+      : Authentication.authenticate(this.shared.authenticators, this.request, token)
   }
 
   private welcome(identities: Identity.Identities): void {
@@ -230,14 +237,14 @@ export class Connection implements Transport.SocketHandler, Beating {
     })
   }
 
-  private renew(session: Session, { ref, token }: Frame.ClientFrames["renew"]): Effect.Effect<void> {
-    return Effect.match(this.authenticate(token), {
+  private renew(session: Session, { ref, token }: Frame.ClientFrames["renew"]): Effect.Effect<void> | void {
+    return settled(Effect.matchEager(this.authenticate(token), {
       onSuccess: (identities) => {
         session.identities = identities
         session.answer({ _tag: "ok", ref, value: null })
       },
       onFailure: (error) => this.unauthorized(ref, error)
-    })
+    }))
   }
 
   private unauthorized(ref: number | null, { detail }: Identity.Unauthorized): void {

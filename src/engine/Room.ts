@@ -15,7 +15,7 @@ import { logError } from "./Core.ts"
 import type { Channel, Subscription } from "./Hub.ts"
 import * as Presence from "./Presence.ts"
 import type { RoomMember } from "./RoomMember.ts"
-import { makeRoomMembership } from "./RoomMembership.ts"
+import { RoomMembership } from "./RoomMembership.ts"
 import { Leave, Request } from "./RoomMessage.ts"
 import type { Control, Join, Message } from "./RoomMessage.ts"
 
@@ -112,7 +112,7 @@ export class Room {
   /** From here on the member is owed a leave. */
   admit(member: RoomMember): void {
     this.members.set(member.id, member)
-    member.session.memberships.set(this.channel.id, makeRoomMembership(this, member))
+    member.session.memberships.set(this.channel.id, new RoomMembership(this, member))
   }
 
   /** Answers a join: the member's state at its position, then everything after it. */

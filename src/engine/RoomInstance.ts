@@ -26,6 +26,14 @@ export const makeInstance = (
   const { contract } = room
   const handler = (name: string): Handler | undefined => handlers[name] as Handler | undefined
 
+  /** Calls a handler. A promise where an effect should be, as an async function gives, is a defect of the handler. */
+  const call = (name: string, handler: Handler, request: object): Effect.Effect<unknown, unknown> => {
+    const effect: unknown = handler(request)
+    if (Effect.isEffect(effect)) return effect as Effect.Effect<unknown, unknown>
+    if (effect instanceof Promise) effect.catch(() => {})
+    return Effect.die(new TypeError(`the handler of ${name} did not return an Effect`))
+  }
+
   /** Gives an effect its caller's identity and a scope; what ended at once needs neither. */
   const provide = <A, E>(session: Session, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
     if (Exit.isExit(effect)) return effect
@@ -45,7 +53,7 @@ export const makeInstance = (
       return member.session.refuse(ref, new RequestError.Interrupted({ detail: message.cancelled }))
     }
     if (member.left !== undefined) return member.session.refuse(ref, new RequestError.NotJoined())
-    const effect = handler(message.name)!({ payload: message.payload, member })
+    const effect = call(message.name, handler(message.name)!, { payload: message.payload, member })
     return settled(Effect.matchEager(provide(member.session, effect), {
       onSuccess: (value) => room.reply(message, value),
       onFailure: (error) => room.replyFailure(message, error)
@@ -54,7 +62,7 @@ export const makeInstance = (
 
   const notice = ({ member, name, payload }: Notice): Effect.Effect<void> | void => {
     if (member.left !== undefined) return
-    return settled(Effect.matchEager(provide(member.session, handler(name)!({ payload, member })), {
+    return settled(Effect.matchEager(provide(member.session, call(name, handler(name)!, { payload, member })), {
       onSuccess: () => {},
       onFailure: (error) => room.report(`notice ${name} failed`, error)
     }))
@@ -69,7 +77,7 @@ export const makeInstance = (
     const join = handler("join")
     if (join === undefined) return { presence: undefined, wirePresence: undefined }
     const identified = { payload, memberId, cause, "~heddle/Identity/identities": session.identities }
-    const presence = yield* provide(session, Effect.suspend(() => join(identified)))
+    const presence = yield* provide(session, Effect.suspend(() => call("join", join, identified)))
     const wirePresence = yield* Effect.fromResult(room.encodePresence(presence))
     return { presence, wirePresence }
   })
@@ -78,7 +86,7 @@ export const makeInstance = (
     const snapshot = handler("snapshot")
     if (snapshot === undefined || contract.snapshot === undefined) return Effect.succeed(null)
     const { encode } = contract.snapshot
-    return provide(member.session, Effect.suspend(() => snapshot({ member }))).pipe(
+    return provide(member.session, Effect.suspend(() => call("snapshot", snapshot, { member }))).pipe(
       Effect.flatMap((value) => Effect.fromResult(encode(value))),
       Effect.orDie
     )
@@ -113,7 +121,8 @@ export const makeInstance = (
     }
     room.remove(member, reason)
     const farewell = () => room.farewell(message, detail)
-    const effect = handler("leave")?.({ member, reason }) ?? Effect.void
+    const left = handler("leave")
+    const effect = left === undefined ? Effect.void : call("leave", left, { member, reason })
     return settled(Effect.matchEager(provide(member.session, effect), {
       onSuccess: farewell,
       onFailure: (error) => {

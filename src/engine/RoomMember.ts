@@ -41,8 +41,8 @@ export class RoomMember {
     return this.session.identities
   }
 
-  readonly send = (name: string, payload?: unknown): Effect.Effect<void, EmitError> =>
-    Effect.suspend((): Effect.Effect<void, EmitError> => {
+  send(name: string, payload?: unknown): Effect.Effect<void, EmitError> {
+    return Effect.suspend((): Effect.Effect<void, EmitError> => {
       if (this.left !== undefined) return Effect.void
       const event = this.contract.events.get(name)
       if (event === undefined) return Effect.die(new Error(`room ${this.contract.name} has no event ${name}`))
@@ -56,4 +56,5 @@ export class RoomMember {
       else this.subscription.deliver(encoded.success)
       return Effect.void
     })
+  }
 }

@@ -2,10 +2,12 @@
  * What a member's connection can ask of its room.
  */
 import * as Result from "effect/Result"
+import type { LeaveReason } from "../contract/Behavior.ts"
 import * as RequestError from "../contract/RequestError.ts"
+import type * as Frame from "../wire/Frame.ts"
 import type { Room } from "./Room.ts"
 import type { RoomMember } from "./RoomMember.ts"
-import type { Control, Join, Message } from "./RoomMessage.ts"
+import type { Join, Message } from "./RoomMessage.ts"
 import { Leave, Notice, Request } from "./RoomMessage.ts"
 import type { Membership, Pending } from "./Session.ts"
 
@@ -32,52 +34,68 @@ export const makePending = (room: Room, message: Join | Request): Pending => ({
   }
 })
 
-export const makeRoomMembership = (room: Room, member: RoomMember): Membership => {
-  const { session } = member
-  const isMine = (current: Message | Control): boolean =>
-    current._tag === "Request" || current._tag === "Notice" ?
-      current.member === member
-      : current._tag === "Join" && current.member === member
-  return {
-    leave: (ref) => {
-      const leave = new Leave(member, "left", "", ref)
-      // What the member sent before is handled first, except for what is suspended: leaving interrupts it.
-      room.actor.interruptCurrent(isMine, "the member left")
-      if (room.actor.tellUnsafe(leave) !== "accepted" && !room.actor.controlUnsafe(leave)) {
-        session.answer({ _tag: "ok", ref, value: null })
-      }
-    },
-    end: (reason) => {
-      room.actor.interruptCurrent(isMine, `the session ended: ${reason}`)
-      room.actor.controlUnsafe(new Leave(member, reason, ""))
-    },
-    room: {
-      request: ({ name, payload, ref }) => {
-        const definition = room.contract.requests.get(name)
-        if (definition === undefined) {
-          return session.refuse(
-            ref,
-            new RequestError.NotServed({ detail: `${room.contract.name} has no such request` })
-          )
-        }
-        const decoded = definition.payload.decode(payload)
-        if (Result.isFailure(decoded)) return session.refuse(ref, decoded.failure)
-        const message = new Request(member, ref, name, decoded.success)
-        session.pending.set(ref, makePending(room, message))
-        const refused = offer(room, message)
-        if (refused !== undefined) session.refuse(ref, refused)
-      },
-      notice: ({ name, payload }) => {
-        const definition = room.contract.notices.get(name)
-        const error = definition === undefined
-          ? new RequestError.NotServed({ detail: `${room.contract.name} has no such notice` })
-          : undefined
-        if (definition === undefined) return session.complain(error!)
-        const decoded = definition.decode(payload)
-        if (Result.isFailure(decoded)) return session.complain(decoded.failure)
-        const refused = offer(room, new Notice(member, name, decoded.success))
-        if (refused !== undefined) session.complain(refused)
-      }
+/** A member's place in its session. */
+export class RoomMembership implements Membership {
+  private readonly to: Room
+  private readonly member: RoomMember
+
+  constructor(room: Room, member: RoomMember) {
+    this.to = room
+    this.member = member
+  }
+
+  get room(): this {
+    return this
+  }
+
+  leave(ref: number): void {
+    const leave = new Leave(this.member, "left", "", ref)
+    // What the member sent before is handled first, except for what is suspended: leaving interrupts it.
+    this.interrupt("the member left")
+    if (this.to.actor.tellUnsafe(leave) !== "accepted" && !this.to.actor.controlUnsafe(leave)) {
+      this.member.session.answer({ _tag: "ok", ref, value: null })
     }
+  }
+
+  end(reason: LeaveReason): void {
+    this.interrupt(`the session ended: ${reason}`)
+    this.to.actor.controlUnsafe(new Leave(this.member, reason, ""))
+  }
+
+  request({ name, payload, ref }: Frame.ClientFrames["request"]): void {
+    const { session } = this.member
+    const { contract } = this.to
+    const definition = contract.requests.get(name)
+    if (definition === undefined) {
+      return session.refuse(ref, new RequestError.NotServed({ detail: `${contract.name} has no such request` }))
+    }
+    const decoded = definition.payload.decode(payload)
+    if (Result.isFailure(decoded)) return session.refuse(ref, decoded.failure)
+    const message = new Request(this.member, ref, name, decoded.success)
+    session.pending.set(ref, makePending(this.to, message))
+    const refused = offer(this.to, message)
+    if (refused !== undefined) session.refuse(ref, refused)
+  }
+
+  notice({ name, payload }: Frame.ClientFrames["notice"]): void {
+    const { session } = this.member
+    const { contract } = this.to
+    const definition = contract.notices.get(name)
+    if (definition === undefined) {
+      return session.complain(new RequestError.NotServed({ detail: `${contract.name} has no such notice` }))
+    }
+    const decoded = definition.decode(payload)
+    if (Result.isFailure(decoded)) return session.complain(decoded.failure)
+    const refused = offer(this.to, new Notice(this.member, name, decoded.success))
+    if (refused !== undefined) session.complain(refused)
+  }
+
+  /** Interrupts what the room does for this member, if it is suspended. */
+  private interrupt(reason: string): void {
+    const { member } = this
+    this.to.actor.interruptCurrent(
+      (current) => current._tag !== "Leave" && current._tag !== "Task" && current.member === member,
+      reason
+    )
   }
 }

@@ -36,7 +36,10 @@ export interface Accepted {
   readonly _tag: "Accepted"
   /** The one subprotocol to answer with. Nothing is echoed when it is undefined. */
   readonly protocol: string | undefined
-  /** Called once the socket is open; what it returns receives the socket's callbacks. */
+  /**
+   * Called once the socket is open; what it returns receives the socket's callbacks. Never called when the handshake
+   * fails after all: the peer may be gone, or its request incomplete.
+   */
   readonly open: (socket: Socket) => SocketHandler
 }
 
@@ -52,25 +55,43 @@ export interface Acceptor {
 
 /** One open socket, as the runtime gives it. */
 export interface Socket {
-  /** Hands one message to the runtime: a string as text, bytes as binary. Ignored once the socket is closing. */
+  /**
+   * Hands one message to the runtime: a string as text, bytes as binary. Ignored once the socket is closing. Bytes may
+   * be read after the call returns, so they must never change again. Bounds are the caller's: stop while
+   * `bufferedAmount` is 64 KiB or more.
+   */
   readonly send: (data: string | Uint8Array<ArrayBuffer>) => void
   /** Bytes handed over with `send` that the operating system has not taken. */
   readonly bufferedAmount: () => number
-  /** Starts the closing handshake. Idempotent. `SocketHandler.close` follows. */
+  /**
+   * Starts the closing handshake, and resumes reading if it was paused. Idempotent: the first call counts.
+   * `SocketHandler.close` follows, never before this returns, once the peer has answered, and with it the connection; a peer that neither reads nor
+   * answers can hold it open, so whoever needs an end calls `terminate` where there is one. Messages that were under
+   * way may still come.
+   */
   readonly close: (code: number, reason: string) => void
-  /** Calls back once, when the runtime's current tick is over for this socket: the moment to flush. */
+  /**
+   * Calls back once, when the runtime's current tick is over for this socket: the moment to flush. Never calls back
+   * before it returns; may call back after `SocketHandler.close`, when sending does nothing.
+   */
   readonly tickEnd: (flush: () => void) => void
-  /** Stops reading from the peer; present if `capabilities.pause`. */
+  /** Stops reading from the peer, which also hides that it has gone; present if `capabilities.pause`. */
   readonly pause?: () => void
   readonly resume?: () => void
-  /** Drops the connection without a handshake; present if `capabilities.terminate`. */
+  /**
+   * Drops the connection without a handshake; `SocketHandler.close` follows, never before this returns. Present if
+   * `capabilities.terminate`.
+   */
   readonly terminate?: () => void
 }
 
 /** What receives the callbacks of one socket. None of them may throw. */
 export interface SocketHandler {
   readonly message: (data: string | Uint8Array) => void
-  /** The runtime's buffer is empty again; never called if `capabilities.drain` is false. */
+  /**
+   * The runtime's buffer has room again, after `bufferedAmount` had reached 64 KiB: it may be called more often than
+   * that, but not for less. Never called if `capabilities.drain` is false.
+   */
   readonly drain: () => void
   /** The socket is gone: called exactly once, after which no other callback comes. 1006 if there was no close frame. */
   readonly close: (code: number, reason: string) => void

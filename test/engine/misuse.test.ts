@@ -1,0 +1,4 @@
+import { misuse } from "../contract/misuse.ts"
+import { memory } from "./harness.ts"
+
+misuse(memory)
