@@ -1,0 +1,28 @@
+/**
+ * heddle as one would use it: a typed room with all its bounds on. Only the rate limit is raised, because a connection
+ * of this test sends more in a second than a client may.
+ */
+import { Effect, Layer, Schema } from "effect"
+import { Engine, Room } from "heddle"
+import * as Runtime from "heddle/runtime"
+import { port } from "./child.ts"
+
+const body = { id: Schema.Int, from: Schema.String, text: Schema.String }
+
+class Bench extends Room.make("bench", {
+  requests: { Echo: { payload: body, success: body }, Publish: { payload: { text: Schema.String } } },
+  events: { Said: { text: Schema.String } }
+}) {}
+
+const BenchLive = Bench.toLayer((room) => ({
+  Echo: ({ payload }) => Effect.succeed(payload),
+  Publish: ({ payload }) => Effect.asVoid(room.emit("Said", payload))
+}))
+
+const limits = { frameRate: 1e9, frameBurst: 1e9 }
+
+Engine.layer({ path: "/live", rooms: [BenchLive], limits }).pipe(
+  Layer.provide(Runtime.layer({ port, hostname: "127.0.0.1" })),
+  Layer.launch,
+  Runtime.runMain
+)
