@@ -1,6 +1,7 @@
 /**
  * The transport on Bun: `Bun.serve`.
  */
+import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Transport from "../src/engine/Transport.ts"
@@ -58,11 +59,14 @@ interface BunOptions {
 }
 declare const Bun: { readonly serve: (options: BunOptions) => BunServer }
 
+/** The socket whose `message` callback runs, and what to call when it ends. */
+let current: BunSocket | undefined
+const flushes: Array<() => void> = []
+
 interface Data {
   readonly accepted: Transport.Accepted
   socket: Shim.Attached | undefined
-  /** What to call when the socket's own `message` callback ends; undefined outside of it. */
-  flushes: Array<() => void> | undefined
+  leaving: boolean
 }
 
 const toUpgradeRequest = (request: Request, server: BunServer): Transport.UpgradeRequest => {
@@ -76,22 +80,27 @@ const toUpgradeRequest = (request: Request, server: BunServer): Transport.Upgrad
   }
 }
 
+/** Bun calls the `close` callback from within `close` and `terminate`; the seam promises it later. */
+const leaving = ({ data }: BunSocket, leave: () => void): void => {
+  data.leaving = true
+  leave()
+  data.leaving = false
+}
+
 const toSocket = (ws: BunSocket): Transport.Socket => ({
   send: (data) => {
     if (ws.readyState === WebSocket.OPEN) ws.send(data)
   },
   bufferedAmount: () => ws.getBufferedAmount(),
-  close: (code, reason) => {
-    ws.close(code, reason)
-  },
+  close: (code, reason) => leaving(ws, () => ws.close(code, reason)),
   tickEnd: (flush) => {
     // Inside its own callback a socket is corked: what is sent there leaves in one write.
-    if (ws.data.flushes) ws.data.flushes.push(flush)
+    if (current === ws) flushes.push(flush)
     else Shim.tickEnd(() => ws.cork(flush))
   },
   pause: () => ws.pause(),
   resume: () => ws.resume(),
-  terminate: () => ws.terminate()
+  terminate: () => leaving(ws, () => ws.terminate())
 })
 
 const serve = (where: Required<Shim.Options>, acceptor: Transport.Acceptor) => {
@@ -111,7 +120,7 @@ const serve = (where: Required<Shim.Options>, acceptor: Transport.Acceptor) => {
         })
       }
       return server.upgrade(request, {
-          data: { accepted: verdict, socket: undefined, flushes: undefined },
+          data: { accepted: verdict, socket: undefined, leaving: false },
           // Empty: nothing. Without the header Bun echoes the first protocol offered, which may be a token.
           headers: { "Sec-WebSocket-Protocol": verdict.protocol ?? "" }
         })
@@ -130,14 +139,18 @@ const serve = (where: Required<Shim.Options>, acceptor: Transport.Acceptor) => {
         ws.binaryType = "uint8array"
         ws.data.socket = new Shim.Attached(sockets, ws.data.accepted.open(toSocket(ws)))
       },
-      message: ({ data }, message) => {
-        const flushes = data.flushes = [] as Array<() => void>
-        data.socket!.handler.message(message)
-        data.flushes = undefined
+      message: (ws, data) => {
+        current = ws
+        ws.data.socket!.handler.message(data)
+        current = undefined
         for (const flush of flushes) flush()
+        flushes.length = 0
       },
       drain: ({ data }) => data.socket!.handler.drain(),
-      close: ({ data }, code, reason) => data.socket!.close(code, reason)
+      close: ({ data: { leaving, socket } }, code, reason) => {
+        if (leaving) queueMicrotask(() => socket!.close(code, reason))
+        else socket!.close(code, reason)
+      }
     }
   })
   return { server, sockets }
@@ -168,3 +181,10 @@ export const layer = (options?: Shim.Options): Layer.Layer<Transport.Transport> 
       ).pipe(Effect.map(({ server }) => Shim.addressOf(where.hostname, server.port)))
   })
 }
+
+/**
+ * Serves where the environment says: on port `PORT` (3000 unless set) of the address `HOST` (127.0.0.1 unless set).
+ */
+export const layerConfig: Layer.Layer<Transport.Transport, Config.ConfigError> = Layer.unwrap(
+  Effect.map(Shim.config, layer)
+)

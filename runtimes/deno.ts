@@ -1,13 +1,15 @@
 /**
  * The transport on Deno: `Deno.serve` and `Deno.upgradeWebSocket`.
  */
+import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
+import process from "node:process"
+import { setTimeout } from "node:timers"
 import * as Transport from "../src/engine/Transport.ts"
+import { makeRunMain } from "./process.ts"
 import * as Shim from "./shim.ts"
-
-export { runMain } from "./process.ts"
 
 /** What Deno's transport can do. */
 export const capabilities: Transport.Capabilities = {
@@ -63,6 +65,14 @@ const toSocket = (ws: WebSocket): Transport.Socket => ({
     if (ws.readyState === ws.OPEN) ws.close(code, reason)
   },
   tickEnd: Shim.tickEnd
+})
+
+/** Whether sockets were dropped. Deno waits for those whose peer does not read, whatever is closed or aborted. */
+let dropped = false
+
+/** As on the other runtimes; a peer that does not read can hold the process for half a second. */
+export const runMain = makeRunMain(() => {
+  if (dropped) setTimeout(() => process.exit(), 500).unref()
 })
 
 const serve = (where: Required<Shim.Options>, acceptor: Transport.Acceptor) => {
@@ -127,6 +137,7 @@ export const layer = (options?: Shim.Options): Layer.Layer<Transport.Transport> 
         }),
         ({ server, sockets, stop }) =>
           Effect.promise(() => {
+            dropped ||= sockets.size > 0
             Shim.closeAll(sockets)
             stop.abort()
             return server.finished
@@ -134,3 +145,10 @@ export const layer = (options?: Shim.Options): Layer.Layer<Transport.Transport> 
       ).pipe(Effect.map(({ server }) => Shim.addressOf(where.hostname, server.addr.port)))
   })
 }
+
+/**
+ * Serves where the environment says: on port `PORT` (3000 unless set) of the address `HOST` (127.0.0.1 unless set).
+ */
+export const layerConfig: Layer.Layer<Transport.Transport, Config.ConfigError> = Layer.unwrap(
+  Effect.map(Shim.config, layer)
+)

@@ -1,6 +1,7 @@
 /**
  * The transport on Node: `node:http`, and `ws` for the WebSockets.
  */
+import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
@@ -41,9 +42,7 @@ const toUpgradeRequest = (request: Http.IncomingMessage): Transport.UpgradeReque
 }
 
 const toSocket = (ws: WebSocket, raw: RawSocket): Transport.Socket => ({
-  send: (data) => {
-    if (ws.readyState === ws.OPEN) ws.send(data)
-  },
+  send: (data) => ws.send(data), // Ignored by `ws` once it is closing.
   bufferedAmount: () => raw.writableLength,
   close: (code, reason) => {
     ws.close(code, reason)
@@ -86,6 +85,18 @@ const refuse = (refusal: Transport.Refusal, request: Http.IncomingMessage, raw: 
   out.end(body)
 }
 
+/** A function of its own, so that what listens for the life of a socket does not keep its upgrade request alive. */
+const attach = (ws: WebSocket, raw: RawSocket, socket: Shim.Attached) => {
+  ws.on(
+    "message",
+    (data: Buffer, isBinary) =>
+      socket.handler.message(isBinary ? new Uint8Array(data.buffer, data.byteOffset, data.length) : data.toString())
+  )
+  ws.on("close", (code, reason) => socket.close(code, reason.toString()))
+  ws.on("error", constVoid)
+  raw.on("drain", () => socket.handler.drain())
+}
+
 const serve = (acceptor: Transport.Acceptor) => {
   const connections = new Set<RawSocket>()
   const sockets = new Set<Shim.Attached>()
@@ -116,17 +127,12 @@ const serve = (acceptor: Transport.Acceptor) => {
     const verdict = acceptor.upgrade(toUpgradeRequest(request))
     if (verdict._tag === "Refusal") return refuse(verdict, request, raw)
     protocol = verdict.protocol
-    wss.handleUpgrade(request, raw, head, (ws) => {
-      const socket = new Shim.Attached(sockets, verdict.open(toSocket(ws, raw)))
-      ws.on(
-        "message",
-        (data: Buffer, isBinary) =>
-          socket.handler.message(isBinary ? new Uint8Array(data.buffer, data.byteOffset, data.length) : data.toString())
-      )
-      ws.on("close", (code, reason) => socket.close(code, reason.toString()))
-      ws.on("error", constVoid)
-      raw.on("drain", () => socket.handler.drain())
-    })
+    wss.handleUpgrade(
+      request,
+      raw,
+      head,
+      (ws) => attach(ws, raw, new Shim.Attached(sockets, verdict.open(toSocket(ws, raw))))
+    )
   })
   return { server, connections, sockets }
 }
@@ -164,3 +170,10 @@ export const layer = (options?: Shim.Options): Layer.Layer<Transport.Transport> 
       ).pipe(Effect.map(({ server }) => Shim.addressOf(where.hostname, (server.address() as AddressInfo).port)))
   })
 }
+
+/**
+ * Serves where the environment says: on port `PORT` (3000 unless set) of the address `HOST` (127.0.0.1 unless set).
+ */
+export const layerConfig: Layer.Layer<Transport.Transport, Config.ConfigError> = Layer.unwrap(
+  Effect.map(Shim.config, layer)
+)

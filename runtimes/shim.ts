@@ -1,7 +1,9 @@
 /**
  * What the shims share: listen options, errors of listening, offered subprotocols, ends of ticks.
  */
+import * as Config from "effect/Config"
 import { constVoid } from "effect/Function"
+import * as Schema from "effect/Schema"
 import { type Address, ListenError, type SocketHandler } from "../src/engine/Transport.ts"
 
 /** Where to listen. */
@@ -16,6 +18,14 @@ export interface Options {
 export const resolve = (options: Options | undefined): Required<Options> => ({
   port: options?.port ?? 3000,
   hostname: options?.hostname ?? "127.0.0.1"
+})
+
+const Port = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))
+
+/** The options as `PORT` and `HOST` set them. */
+export const config: Config.Config<Required<Options>> = Config.all({
+  port: Config.schema(Port, "PORT").pipe(Config.withDefault(3000)),
+  hostname: Config.NonEmptyString("HOST").pipe(Config.withDefault("127.0.0.1"))
 })
 
 /** The address a listener got, with brackets around IPv6 in its URL. */

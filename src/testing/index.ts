@@ -1,0 +1,5 @@
+/**
+ * What tests of an application on heddle need: the whole stack in one process, in virtual time.
+ */
+export * as MemoryTransport from "./MemoryTransport.ts"
+export * as SeededScheduler from "./SeededScheduler.ts"
