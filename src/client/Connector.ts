@@ -28,7 +28,8 @@ const platform: Connect = (url, protocols, events) => {
   socket.binaryType = "arraybuffer"
   socket.onopen = () => events.open(socket.protocol)
   socket.onmessage = ({ data }) => events.message(typeof data === "string" ? data : new Uint8Array(data))
-  socket.onclose = ({ code, reason }) => events.close(code, reason)
+  // Deno says 0 where there was no close frame.
+  socket.onclose = ({ code, reason }) => events.close(code || 1006, reason)
   return {
     send: (data) => {
       if (socket.readyState === WebSocket.OPEN) socket.send(data)

@@ -4,6 +4,7 @@
 import { json } from "../wire/Json.ts"
 import { Connection } from "./Connection.ts"
 import type { Shared } from "./Connection.ts"
+import * as Forwarded from "./Forwarded.ts"
 import { Joiner } from "./Outbox.ts"
 import type * as Transport from "./Transport.ts"
 
@@ -12,9 +13,19 @@ export interface Options {
   readonly path: string
   /** Origins of browsers beside the server's own, for example `https://example.org`; `"any"` lets all in. */
   readonly origins: ReadonlyArray<string> | "any"
+  /** The proxies in front of the server whose `X-Forwarded-` headers are believed. */
+  readonly trustedHops: number
   /** The engine is stopping: nobody is let in any more. */
   readonly isClosing: () => boolean
+  /** Answers plain HTTP requests to other paths. */
+  readonly fetch: Fetch
 }
+
+/** Answers a plain HTTP request; `origin` is who sent it. */
+export type Fetch = (request: Request, origin: Forwarded.Origin) => Response | Promise<Response>
+
+/** What answers plain HTTP where nobody said anything else. */
+export const notFound: Fetch = () => new Response("not found\n", { status: 404 })
 
 const codecs = [json]
 
@@ -45,7 +56,8 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
   const joiners = new Map(codecs.map((codec) => [codec.subprotocol, new Joiner(codec)]))
   const fallback = joiners.get(json.subprotocol)!
 
-  const upgrade = (request: Transport.UpgradeRequest): Transport.Refusal | Transport.Accepted => {
+  const upgrade = (received: Transport.UpgradeRequest): Transport.Refusal | Transport.Accepted => {
+    const request = Forwarded.upgrade(received, options.trustedHops)
     if (pathOf(request.url) !== options.path) return refuse(404, "not found")
     if (request.method !== "GET") return refuse(426, "a WebSocket handshake is a GET", { upgrade: "websocket" })
     if (!originAllowed(request, options.origins)) return refuse(403, "this origin is not allowed")
@@ -65,14 +77,19 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
     }
   }
 
-  const fetch = (request: Request): Promise<Response> => {
-    const { pathname } = new URL(request.url)
-    return Promise.resolve(
-      pathname === options.path
-        ? new Response("this is a WebSocket endpoint\n", { status: 426, headers: { upgrade: "websocket" } })
-        : new Response("not found\n", { status: 404 })
-    )
+  const fetch = (request: Request, address = ""): Promise<Response> => {
+    const { pathname, protocol } = new URL(request.url)
+    if (pathname === options.path) {
+      return Promise.resolve(
+        new Response("this is a WebSocket endpoint\n", { status: 426, headers: { upgrade: "websocket" } })
+      )
+    }
+    const peer = { address, secure: protocol === "https:" }
+    const origin = Forwarded.resolve(peer, (name) => request.headers.get(name), options.trustedHops)
+    return Promise.resolve(options.fetch(request, origin))
   }
 
-  return { upgrade, fetch, maxMessageBytes: limits.messageBytes }
+  const owns = (url: string): boolean => pathOf(url) === options.path
+
+  return { upgrade, fetch, owns, maxMessageBytes: limits.messageBytes }
 }

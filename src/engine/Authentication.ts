@@ -20,7 +20,7 @@ const handshakeOf = (request: Transport.UpgradeRequest, token: string | null): I
   return {
     token: token ?? undefined,
     headers,
-    url: new URL(request.url, `http://${host}`),
+    url: new URL(request.url, `${request.secure === true ? "https" : "http"}://${host}`),
     address: request.address
   }
 }

@@ -45,6 +45,8 @@ export class Engine extends Context.Service<Engine, {
   /** Rooms that run at this moment. */
   readonly rooms: Effect.Effect<ReadonlyArray<RoomInfo>>
   /** @internal */
+  readonly http: (fetch: Acceptor.Fetch) => Effect.Effect<void, never, Scope.Scope>
+  /** @internal */
   readonly emit: (
     room: Definition.Any,
     key: unknown,
@@ -63,6 +65,18 @@ export interface Options<Served extends ReadonlyArray<ServedLayer | Topic.Any>> 
   readonly path?: string
   /** Origins of browsers that may connect, beside the server's own. */
   readonly origins?: ReadonlyArray<string> | "any"
+  /**
+   * How many proxies stand in front of the server, each of which appends to `X-Forwarded-For`; 0 unless said.
+   *
+   * The address of a client is then the one that the outermost of them wrote, its scheme and host those of
+   * `X-Forwarded-Proto` and `X-Forwarded-Host`. With 0 these headers are ignored: anybody can send them.
+   */
+  readonly trustedHops?: number
+  /**
+   * Answers plain HTTP requests to other paths: a web handler, as the `fetch` of Hono; 404 unless said. For an
+   * `effect/http` router see `heddle/http`. Never called where the engine is attached to somebody else's server.
+   */
+  readonly fetch?: (request: Request) => Response | Promise<Response>
   /** Bounds that differ from the defaults. */
   readonly limits?: Partial<Limits.Limits>
 }
@@ -135,8 +149,16 @@ const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<ServedLa
   }
   let closing = false
   const path = options.path ?? "/"
+  const plain: Acceptor.Fetch = options.fetch ?? Acceptor.notFound
+  const fetches = [plain]
   const address = yield* transport.listen(
-    Acceptor.make(shared, { path, origins: options.origins ?? [], isClosing: () => closing })
+    Acceptor.make(shared, {
+      path,
+      origins: options.origins ?? [],
+      trustedHops: options.trustedHops ?? 0,
+      isClosing: () => closing,
+      fetch: (request, origin) => fetches.at(-1)!(request, origin)
+    })
   )
   yield* Effect.addFinalizer(() => {
     closing = true
@@ -148,7 +170,8 @@ const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<ServedLa
     )
   })
   yield* Effect.forkScoped(Heartbeat.sweep(connections, core.limits.heartbeat))
-  yield* Effect.logInfo(`listening on ${address.url}${path === "/" ? "" : path}`)
+  const where = address.url === "" ? "attached at" : `listening on ${address.url}`
+  yield* Effect.logInfo(`${where}${path === "/" && address.url !== "" ? "" : path}`)
 
   return Engine.of({
     address,
@@ -158,6 +181,11 @@ const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<ServedLa
         [...host.rooms].map(([key, room]) => ({ room: host.contract.name, key, members: room.members.size }))
       )
     ),
+    http: (fetch) =>
+      Effect.acquireRelease(
+        Effect.sync(() => void fetches.push(fetch)),
+        () => Effect.sync(() => void fetches.splice(fetches.lastIndexOf(fetch), 1))
+      ),
     emit: (room, key, event, payload) =>
       Effect.suspend(() => {
         const host = rooms.get(room.roomName)

@@ -25,7 +25,7 @@ export class Subscription {
   readonly outbox: Outbox
   /** Where it stands among the subscribers; -1 once it has ended. */
   index: number
-  /** Events that came while the answer of its join was still being made. */
+  /** Events that came while the answer of its join, or its new state, was still being made. */
   private held: Array<Codec.Encoded> | undefined = []
 
   constructor(outbox: Outbox, index: number) {
@@ -36,6 +36,12 @@ export class Subscription {
   deliver(frame: Codec.Encoded): void {
     if (this.held === undefined) this.outbox.push(frame)
     else this.held.push(frame)
+  }
+
+  /** From here on what comes is held, until `release`. */
+  hold(): void {
+    if (this.held !== undefined) this.release()
+    this.held = []
   }
 
   /** Lets the held events follow; called right after the answer of the join. */
@@ -104,7 +110,9 @@ export class Channel {
   /** Delivers what has no offset: volatile events and presence. `encoded` is the frame's form in `codec`. */
   deliver(frame: Frame.ServerFrame, encoded: Codec.Encoded, codec: Codec.Codec, except?: Subscription): void {
     let others: Map<Codec.Codec, Codec.Encoded> | undefined
-    for (const subscription of this.subscriptions) {
+    // Backwards: a subscriber that overflows may end here and now, and the last one takes its place.
+    for (let index = this.subscriptions.length - 1; index >= 0; index--) {
+      const subscription = this.subscriptions[index]!
       if (subscription === except) continue
       const wanted = subscription.outbox.codec
       if (wanted === codec) {

@@ -70,7 +70,7 @@ export class Log {
   }
 
   /** Drops what is past the retention. */
-  trim(now: number): void {
+  private trim(now: number): void {
     while (this.size > this.retention.capacity || this.oldest + this.retention.timeToLive <= now) this.dropOldest()
   }
 
@@ -90,8 +90,10 @@ export class Log {
   since(position: Frame.Position, now: number): ReadonlyArray<Entry> | undefined {
     const [epoch, term, offset] = position
     if (epoch !== this.epoch || term !== this.term || offset > this.head) return undefined
-    this.trim(now)
     const missed = this.head - offset
-    return missed > this.size ? undefined : this.entries.slice(this.entries.length - missed) as Array<Entry>
+    if (missed > this.size) return undefined
+    const entries = this.entries.slice(this.entries.length - missed) as Array<Entry>
+    // What is too old leaves with the next append, where the hub counts it.
+    return missed > 0 && entries[0]!.at + this.retention.timeToLive <= now ? undefined : entries
   }
 }

@@ -75,9 +75,16 @@ export class Room {
     member.session.refuse(ref, new RequestError.HandlerFailed())
   }
 
-  refuseJoin({ ref, session }: Join, error: unknown): void {
+  /** A join that came to nothing: a room without members is idle. */
+  declineJoin({ ref, session }: Join, error: RequestError.ProtocolError): void {
     if (this.members.size === 0) this.options.onEmpty()
-    if (error instanceof RequestError.LimitExceeded) return session.refuse(ref, error)
+    session.refuse(ref, error)
+  }
+
+  refuseJoin(join: Join, error: unknown): void {
+    const { ref, session } = join
+    if (error instanceof RequestError.LimitExceeded) return this.declineJoin(join, error)
+    if (this.members.size === 0) this.options.onEmpty()
     const wire = this.contract.joinError?.encode(error)
     if (wire !== undefined && Result.isSuccess(wire)) {
       return session.answer({ _tag: "failed", ref, error: wire.success })
@@ -121,7 +128,7 @@ export class Room {
     const missed = join.position === null
       ? undefined
       : Presence.replayable(this.channel.log.since(join.position, this.core.now()), this.core.limits)
-    session.answer({
+    const joined = session.outbox.codec.encode({
       _tag: "joined",
       ref,
       channel: this.channel.id,
@@ -130,6 +137,13 @@ export class Room {
       recovered: missed !== undefined,
       snapshot
     })
+    const max = this.core.limits.replyBytes
+    if (joined.bytes > max) {
+      this.actor.controlUnsafe(new Leave(member, "lost", "its snapshot is too large"))
+      return session.refuse(ref, new RequestError.LimitExceeded({ limit: "snapshot", max }))
+    }
+    session.pending.delete(ref)
+    session.outbox.push(joined)
     this.announce(member, member.subscription)
     Presence.sendAll(this, member)
     // The log may have what was held back too: a replay ends where holding began.
@@ -144,8 +158,21 @@ export class Room {
 
   /** Tells a member its state again, after which it sees every event behind the position. */
   resync(member: RoomMember, position: Frame.Position, snapshot: unknown): void {
-    member.session.send({ _tag: "synced", channel: this.channel.id, position, reason: "restarted", snapshot })
+    const { outbox } = member.session
+    const synced = outbox.codec.encode({
+      _tag: "synced",
+      channel: this.channel.id,
+      position,
+      reason: "restarted",
+      snapshot
+    })
+    if (synced.bytes > this.core.limits.replyBytes) {
+      this.actor.controlUnsafe(new Leave(member, "kicked", "its snapshot is too large"))
+      return
+    }
+    outbox.push(synced)
     Presence.sendAll(this, member)
+    member.subscription?.release()
   }
 
   /** Tells everybody a member's presence, but for one who is told in another way. */
@@ -209,6 +236,9 @@ export class Room {
     const stopped = new RequestError.RoomStopped({ detail: "it stopped before the message was handled" })
     if (message._tag === "Request") message.member.session.refuse(message.ref, stopped)
     else if (message._tag === "Join") message.session.refuse(message.ref, stopped)
+    else if (message._tag === "Leave" && message.ref !== undefined) {
+      message.member.session.answer({ _tag: "ok", ref: message.ref, value: null })
+    }
   }
 
   readonly onStopped = (reason: StopReason): void => {

@@ -11,6 +11,7 @@ import { EventInvalid } from "../contract/Behavior.ts"
 import * as Publish from "./Publish.ts"
 import type { Room } from "./Room.ts"
 import type { RoomMember } from "./RoomMember.ts"
+import { interruptFor } from "./RoomMembership.ts"
 import { Leave } from "./RoomMessage.ts"
 
 /** Member ids that skip an event, in the form of the wire. */
@@ -48,6 +49,7 @@ export class RoomHandle {
 
   readonly kick = (member: RoomMember, reason = "kicked"): Effect.Effect<void> =>
     Effect.sync(() => {
+      interruptFor(this.room, member, "the member was kicked")
       this.room.actor.controlUnsafe(new Leave(member, "kicked", reason))
     })
 

@@ -136,8 +136,9 @@ export class RoomHost {
       onDiscarded: room.onDiscarded,
       onStopped: (reason) => {
         if (this.rooms.get(keyText) === room) this.rooms.delete(keyText)
-        idle?.interruptUnsafe()
         room.onStopped(reason)
+        // Last, since the room is told that it is empty when its members leave.
+        idle?.interruptUnsafe()
       }
     })
     return room

@@ -95,7 +95,7 @@ export const makeInstance = (
   const join = Effect.fnUntraced(function*(message: Join) {
     const { memberId, payload, ref, session } = message
     if (message.cancelled !== undefined) {
-      return session.refuse(ref, new RequestError.Interrupted({ detail: message.cancelled }))
+      return room.declineJoin(message, new RequestError.Interrupted({ detail: message.cancelled }))
     }
     if (session.memberships.has(room.channel.id)) return session.refuse(ref, new RequestError.AlreadyJoined())
     const admitted = yield* Effect.result(presenceOf(session, memberId, payload, "join"))
@@ -116,8 +116,10 @@ export const makeInstance = (
   const leave = (message: Leave): Effect.Effect<void> | void => {
     const { detail, member, reason, ref } = message
     if (member.left !== undefined) {
-      if (ref !== undefined) member.session.answer({ _tag: "ok", ref, value: null })
-      return
+      if (ref === undefined) return
+      // Kicked meanwhile, and in again by a join that was sent before this leave: the wish is to be out.
+      const again = member.session.memberships.get(room.channel.id)
+      return again === undefined ? member.session.answer({ _tag: "ok", ref, value: null }) : again.leave(ref)
     }
     room.remove(member, reason)
     const farewell = () => room.farewell(message, detail)
@@ -150,7 +152,11 @@ export const makeInstance = (
     for (const member of [...room.members.values()]) {
       const result = yield* Effect.result(presenceOf(member.session, member.id, member.joinPayload, "restart"))
       if (Result.isFailure(result)) {
-        yield* leave(room.rejected(member)) ?? Effect.void
+        const message = room.rejected(member)
+        yield* Effect.suspend(() => leave(message) ?? Effect.void).pipe(
+          // A leave that crashes is told all the same; as a message of its own it would be abandoned.
+          Effect.onError(() => Effect.sync(() => room.farewell(message, message.detail)))
+        )
         continue
       }
       member.presence = result.success.presence
@@ -158,6 +164,8 @@ export const makeInstance = (
       admitted.push(member)
     }
     for (const member of admitted) {
+      // As in a join: what is emitted while the snapshot is made follows it.
+      member.subscription?.hold()
       const position = room.channel.log.position
       room.resync(member, position, yield* snapshotFor(member))
     }

@@ -28,11 +28,22 @@ export const offer = (room: Room, message: Message): RequestError.ProtocolError 
 
 /** Cancelling keeps a waiting message from running and interrupts a running one; either way it is answered. */
 export const makePending = (room: Room, message: Join | Request): Pending => ({
+  get joins() {
+    return message._tag === "Join" && message.member === undefined
+  },
   cancel: (reason) => {
     message.cancelled = reason
     room.actor.interruptCurrent((current) => current === message, reason)
   }
 })
+
+/** Interrupts what the room does for a member, if it is suspended. */
+export const interruptFor = (room: Room, member: RoomMember, reason: string): void => {
+  room.actor.interruptCurrent(
+    (current) => current._tag !== "Leave" && current._tag !== "Task" && current.member === member,
+    reason
+  )
+}
 
 /** A member's place in its session. */
 export class RoomMembership implements Membership {
@@ -90,12 +101,7 @@ export class RoomMembership implements Membership {
     if (refused !== undefined) session.complain(refused)
   }
 
-  /** Interrupts what the room does for this member, if it is suspended. */
   private interrupt(reason: string): void {
-    const { member } = this
-    this.to.actor.interruptCurrent(
-      (current) => current._tag !== "Leave" && current._tag !== "Task" && current.member === member,
-      reason
-    )
+    interruptFor(this.to, this.member, reason)
   }
 }

@@ -92,7 +92,9 @@ const hasPlace = (session: Session, limits: Limits, ref: number): boolean => {
     return false
   }
   const max = limits.roomsPerSession
-  if (session.memberships.size < max) return true
+  let places = session.memberships.size
+  for (const { joins } of session.pending.values()) if (joins) places++
+  if (places < max) return true
   session.refuse(ref, new RequestError.LimitExceeded({ limit: "rooms of a session", max }))
   return false
 }

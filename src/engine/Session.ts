@@ -31,6 +31,8 @@ export interface RoomMembership {
 export interface Pending {
   /** Interrupts its handler, or keeps it from running; it is answered all the same. */
   readonly cancel: (reason: string) => void
+  /** Whether a membership may come of it. */
+  readonly joins: boolean
 }
 
 /** The services that differ from caller to caller. */

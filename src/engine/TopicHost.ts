@@ -59,7 +59,12 @@ export class TopicHost {
     )
     const fiber = fork(this.core, decision)
     // Decided at once: there is nothing to wait for and nothing to cancel.
-    if (fiber.pollUnsafe() === undefined) session.pending.set(ref, { cancel: () => fiber.interruptUnsafe() })
+    if (fiber.pollUnsafe() === undefined) {
+      session.pending.set(ref, {
+        joins: true,
+        cancel: () => fiber.interruptUnsafe()
+      })
+    }
   }
 
   private refusal(cause: Cause.Cause<Topic.Forbidden | RequestError.HandlerTimeout>): RequestError.ProtocolError {

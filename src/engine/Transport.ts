@@ -21,6 +21,8 @@ export interface UpgradeRequest {
   readonly protocols: ReadonlyArray<string>
   /** Address of the peer of the TCP connection. */
   readonly address: string
+  /** The connection is encrypted. */
+  readonly secure?: boolean
 }
 
 /** An answer instead of an upgrade. */
@@ -47,8 +49,13 @@ export interface Accepted {
 export interface Acceptor {
   /** Decides about an upgrade, synchronously. Must not throw. */
   readonly upgrade: (request: UpgradeRequest) => Refusal | Accepted
-  /** Answers a plain HTTP request. */
-  readonly fetch: (request: Request) => Promise<Response>
+  /** Answers a plain HTTP request from the peer with this address. */
+  readonly fetch: (request: Request, address?: string) => Promise<Response>
+  /**
+   * Whether an upgrade to this path and query is for the engine: on a server that is not its own, every other request
+   * is left to the owner. Absent: all are.
+   */
+  readonly owns?: (url: string) => boolean
   /** Largest inbound message in bytes: where the runtime has such a limit it closes with 1009 past it. */
   readonly maxMessageBytes: number
 }
@@ -114,7 +121,7 @@ export interface Capabilities {
   readonly refusesUnmaskedFrames: boolean
 }
 
-/** Where a transport listens. */
+/** Where a transport listens; one attached to a server that is not its own: port 0, and empty otherwise. */
 export interface Address {
   readonly hostname: string
   readonly port: number

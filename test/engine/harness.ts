@@ -1,7 +1,7 @@
 /**
  * An engine to test, and how its clients reach it: in memory and in virtual time, or on the network of a runtime.
  */
-import { Cause, Effect, Layer, Logger, Option, type Scope } from "effect"
+import { Cause, Clock, Effect, Layer, Logger, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Connector } from "../../src/client/Connector.ts"
 import * as Engine from "../../src/engine/Engine.ts"
@@ -52,11 +52,27 @@ export interface World {
   readonly open: Effect.Effect<Peer, never, Scope.Scope>
   /** A connection that was welcomed. */
   readonly peer: (token?: string) => Effect.Effect<Peer, never, Scope.Scope>
+  /** Sleeps and timeouts that have not ended, in memory: the timers of this engine. */
+  readonly sleeping: () => number
   /** What was logged as an error. */
   readonly errors: ReadonlyArray<string>
   /** Nobody is connected, and no room has a member. */
   readonly empty: Effect.Effect<void>
 }
+
+/** The clock of the context, counting who sleeps. */
+export const countingClock = (counter: { sleeping: number }) =>
+  Layer.effect(
+    Clock.Clock,
+    Effect.map(Effect.clockWith(Effect.succeed), (clock): Clock.Clock =>
+      Object.assign(Object.create(clock), {
+        sleep: (duration: Parameters<Clock.Clock["sleep"]>[0]) =>
+          Effect.suspend(() => {
+            counter.sleeping++
+            return Effect.ensuring(clock.sleep(duration), Effect.sync(() => counter.sleeping--))
+          })
+      }))
+  )
 
 export type Options = Omit<Engine.Options<ReadonlyArray<any>>, "path">
 
@@ -66,6 +82,7 @@ export const serve = (harness: Harness, options: Options) =>
   body: (world: World) => Effect.Effect<A, E, Scope.Scope | Engine.Engine>
 ): Effect.Effect<A, E | ListenError> => {
   const errors: Array<string> = []
+  const counter = { sleeping: 0 }
   const logger = Logger.make<unknown, void>(({ cause, logLevel, message }) => {
     if (logLevel === "Error" || logLevel === "Fatal") errors.push(`${message} ${Cause.pretty(cause)}`)
   })
@@ -78,6 +95,7 @@ export const serve = (harness: Harness, options: Options) =>
     return yield* body({
       engine,
       errors,
+      sleeping: () => counter.sleeping,
       network: Option.getOrUndefined(network)!,
       until: harness.until,
       pass: harness.pass,
@@ -90,6 +108,6 @@ export const serve = (harness: Harness, options: Options) =>
     })
   })).pipe(
     Effect.provide(Engine.layer({ ...options, path }).pipe(Layer.provideMerge(harness.transport))),
-    Effect.provide(Logger.layer([logger]))
+    Effect.provide(Layer.merge(Logger.layer([logger]), harness.live ? Layer.empty : countingClock(counter)))
   ) as Effect.Effect<A, E | ListenError>
 }

@@ -40,6 +40,8 @@ export class Peer {
   /** The subprotocol, once the socket is open. */
   opened: string | undefined
   closed: { readonly code: number; readonly reason: string } | undefined
+  /** What to do as soon as the socket is open. */
+  onOpen: () => void = () => {}
   lastRef = 0
   lastSeq = 0
   private readonly socket: ReturnType<Connect>
@@ -50,6 +52,7 @@ export class Peer {
     this.socket = connect(address.url.replace("http", "ws") + path, protocols, {
       open: (protocol) => {
         this.opened = protocol
+        this.onOpen()
       },
       message: (data) => {
         this.messages.push(data)

@@ -1,0 +1,285 @@
+/**
+ * One connection: handshake, heartbeat, pace, references, and frames to messages and back.
+ *
+ * It begins with a socket and ends once, with a close code. It knows nothing of rooms but their numbers.
+ */
+import * as CloseCode from "../contract/CloseCode.ts"
+import * as RequestError from "../contract/RequestError.ts"
+import type * as Codec from "../wire/Codec.ts"
+import type * as Frame from "../wire/Frame.ts"
+import type { Pending } from "./Answers.ts"
+import { Answers } from "./Answers.ts"
+import type { Delivery } from "./Channel.ts"
+import type { ClientSocket, Connect } from "./Connector.ts"
+import { Pacer } from "./Pacer.ts"
+
+/** How a connection ended. */
+export interface Ended {
+  readonly code: number
+  readonly reason: string
+  /** Milliseconds since the welcome; 0 without one. */
+  readonly onlineFor: number
+  /** The server asked to come back after so many milliseconds. */
+  readonly drain: number | undefined
+}
+
+export interface Options {
+  readonly connect: Connect
+  readonly url: string
+  readonly token: string | null
+  readonly codec: Codec.Codec
+  readonly now: () => number
+  /** How long an answer may take. */
+  readonly answerMillis: number
+  readonly onWelcome: (limits: Frame.Announced) => void
+  readonly onFrame: (frame: Delivery) => void
+  /** All frames of a message were handled. */
+  readonly onHandled: () => void
+  /** Asks for a `tick` by then. */
+  readonly wakeBy: (at: number) => void
+  readonly onEnd: (ended: Ended) => void
+}
+
+/** From the opening of the socket to the welcome. */
+export const handshakeMillis = 10_000
+/** The most that is handed to the socket before it has sent what it has; what comes then waits where it is bounded. */
+const socketBytes = 64 * 1024
+/** How often a full socket is looked at. */
+const fullMillis = 20
+/** Malformed frames after which the peer is taken not to speak the protocol. */
+const maxMalformed = 16
+/** The close code for that; browsers do not let a page send 1002. */
+const malformedCode = 4400
+/** What the welcome does not say. */
+export const unannounced: Frame.Announced = {
+  message: 64 * 1024,
+  frames: 256,
+  payload: 4 * 1024,
+  openRequests: 256,
+  rooms: 100,
+  rate: 100,
+  burst: 200
+}
+/** A server may put as many frames in a message as it likes: its own bound is its outbox. */
+const maxFrames = Infinity
+
+export class Link {
+  private readonly options: Options
+  private readonly socket: ClientSocket
+  private readonly answers: Answers
+  private limits: Frame.Announced | undefined
+  private pacer: Pacer | undefined
+  private phase: "opening" | "online" | "ended" = "opening"
+  private onlineAt = 0
+  private heardAt: number
+  private silence = handshakeMillis
+  private drain: number | undefined
+  private malformed = 0
+  private message: Array<Codec.Encoded> = []
+  private messageBytes = 0
+
+  constructor(options: Options) {
+    this.options = options
+    this.answers = new Answers(options.answerMillis)
+    this.heardAt = options.now()
+    this.socket = options.connect(options.url, [options.codec.subprotocol], {
+      open: this.onOpen,
+      message: this.onMessage,
+      close: (code, reason) => this.end(code, reason)
+    })
+  }
+
+  /** How long an answer may take, in milliseconds. */
+  get answerMillis(): number {
+    return this.options.answerMillis
+  }
+
+  get isOnline(): boolean {
+    return this.phase === "online"
+  }
+
+  /** The server goes away: what it says about rooms from now on is about this connection only. */
+  get isDraining(): boolean {
+    return this.drain !== undefined
+  }
+
+  // ------------------------------------------------------------- sending
+
+  /** Whether one more frame may be sent now. Otherwise a `tick` comes when it may. */
+  canSend(): boolean {
+    if (this.phase !== "online") return false
+    const now = this.options.now()
+    if (!this.pacer!.ready(now)) {
+      this.options.wakeBy(this.pacer!.readyAt)
+      return false
+    }
+    if (this.socket.bufferedAmount() + this.messageBytes < socketBytes) return true
+    this.options.wakeBy(now + fullMillis)
+    return false
+  }
+
+  /** Whether one more answer may be owed. */
+  get canAsk(): boolean {
+    return this.answers.size < Math.max(1, this.limits!.openRequests)
+  }
+
+  /** Sends a frame without an answer; says what is wrong with it, if anything is. */
+  tell(frame: Frame.ClientFrame): RequestError.LimitExceeded | undefined {
+    return this.put(this.options.codec.encode(frame))
+  }
+
+  /** Sends a frame that is answered; gives its reference, or what is wrong with it. */
+  ask(frame: (ref: number) => Frame.ClientFrame, pending: Pending): number | RequestError.LimitExceeded {
+    const ref = this.answers.nextRef
+    return this.tell(frame(ref)) ?? this.owe(ref, pending, false)
+  }
+
+  /** Sends a request, with the next number of the sequence. */
+  request(
+    frame: Pick<Frame.ClientFrames["request"], "channel" | "name" | "payload">,
+    pending: Pending
+  ): number | RequestError.LimitExceeded {
+    const { channel, name, payload } = frame
+    const { ack, nextRef: ref, nextSeq: seq } = this.answers
+    return this.tell({ _tag: "request", ref, channel, seq, ack, name, payload }) ?? this.owe(ref, pending, true)
+  }
+
+  private owe(ref: number, pending: Pending, isRequest: boolean): number {
+    this.options.wakeBy(this.answers.owe(pending, isRequest, this.options.now()))
+    return ref
+  }
+
+  /** Nobody waits for this answer any more. It is still owed, and counted. */
+  abandon(ref: number): void {
+    this.answers.abandon(ref)
+  }
+
+  /** Hands everything over that was put since the last flush. */
+  flush(): void {
+    if (this.message.length === 0) return
+    const { codec } = this.options
+    const data = codec.concat(this.message)
+    this.message = []
+    this.messageBytes = 0
+    this.socket.send(data)
+  }
+
+  private put(encoded: Codec.Encoded): RequestError.LimitExceeded | undefined {
+    const { frames, message: max } = this.limits!
+    if (encoded.bytes > max) return new RequestError.LimitExceeded({ limit: "message", max })
+    const more = encoded.bytes + this.options.codec.separatorBytes
+    if (this.message.length >= frames || this.messageBytes + more > max) this.flush()
+    this.message.push(encoded)
+    this.messageBytes += more
+    this.pacer!.take()
+    return undefined
+  }
+
+  // ------------------------------------------------------------- time
+
+  /** Does what is due, and answers when the next thing is. */
+  tick(): number {
+    if (this.phase === "ended") return Infinity
+    const now = this.options.now()
+    const silentAt = this.heardAt + this.silence
+    if (now >= silentAt) {
+      this.close(CloseCode.timeout.code, this.phase === "online" ? "the server was silent" : "no welcome")
+      return Infinity
+    }
+    return Math.min(silentAt, this.answers.expire(now))
+  }
+
+  // ------------------------------------------------------------- ending
+
+  /** Ends the connection from this side, without waiting for the other. */
+  close(code: number, reason: string): void {
+    if (this.phase === "ended") return
+    this.end(code, reason, () => this.socket.close(code, reason))
+  }
+
+  private end(code: number, reason: string, close?: () => void): void {
+    if (this.phase === "ended") return
+    const onlineFor = this.phase === "online" ? this.options.now() - this.onlineAt : 0
+    this.phase = "ended"
+    close?.()
+    this.answers.lose(code)
+    this.options.onEnd({ code, reason, onlineFor, drain: this.drain })
+  }
+
+  // ------------------------------------------------------------- the socket's callbacks
+
+  private readonly onOpen = (protocol: string): void => {
+    if (this.phase !== "opening") return
+    const { codec, token } = this.options
+    if (protocol !== codec.subprotocol) return this.endAs(CloseCode.protocolError, `no ${codec.subprotocol}`)
+    this.socket.send(codec.encode({ _tag: "hello", token, resume: null }).data)
+  }
+
+  /** Ends with a code that a client may not send. */
+  private endAs({ code }: CloseCode.CloseCode, reason: string): void {
+    this.end(code, reason, () => this.socket.close(malformedCode, reason))
+  }
+
+  private readonly onMessage = (data: string | Uint8Array): void => {
+    if (this.phase === "ended") return
+    if (this.phase === "online") this.heardAt = this.options.now()
+    for (const frame of this.options.codec.decodeServer(data, maxFrames) ?? []) {
+      if (this.isOver) break
+      this.onFrame(frame)
+    }
+    this.options.onHandled()
+  }
+
+  private get isOver(): boolean {
+    return this.phase === "ended"
+  }
+
+  private onFrame(frame: Frame.ServerFrame | Frame.Unknown | Frame.Malformed): void {
+    switch (frame._tag) {
+      case "unknown":
+        return
+      case "malformed":
+        return this.onMalformed(frame)
+      case "welcome":
+        return this.onWelcome(frame)
+      case "ping":
+        // At once: in a page in the background every timer is late.
+        this.pacer?.take()
+        return this.socket.send(this.options.codec.encode({ _tag: "pong" }).data)
+      case "drain":
+        this.drain = frame.after
+        return
+      case "ok":
+      case "failed":
+      case "joined":
+      case "subscribed":
+        return this.answers.answered(frame.ref, frame)
+      case "error":
+        return frame.ref === null ? undefined : this.answers.answered(frame.ref, frame)
+      default:
+        return this.options.onFrame(frame)
+    }
+  }
+
+  /** Fails what it would have answered. */
+  private onMalformed({ detail, field, ref }: Frame.Malformed): void {
+    if (++this.malformed >= maxMalformed) return this.close(malformedCode, "too many malformed frames")
+    const error = RequestError.encode(new RequestError.MalformedFrame({ field, detail }))
+    if (ref !== null) this.answers.answered(ref, { _tag: "error", ref, error })
+  }
+
+  private onWelcome({ limits, silence }: Frame.ServerFrames["welcome"]): void {
+    if (this.phase !== "opening") return
+    const now = this.options.now()
+    this.phase = "online"
+    this.limits = { ...unannounced, ...limits }
+    this.pacer = new Pacer(this.limits.rate, this.limits.burst, now)
+    // The greeting was a frame too.
+    this.pacer.take()
+    this.onlineAt = now
+    this.heardAt = now
+    this.silence = silence > 0 ? silence : Infinity
+    this.options.wakeBy(now + this.silence)
+    this.options.onWelcome(this.limits)
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Engines with one fault each, to prove that the laws catch it.
+ */
+import { Scope } from "effect"
+import { Cell } from "../../src/actor/Cell.ts"
+import { Channel, Subscription } from "../../src/engine/Hub.ts"
+import { Room } from "../../src/engine/Room.ts"
+import { RoomHandle } from "../../src/engine/RoomHandle.ts"
+import { RoomMembership } from "../../src/engine/RoomMembership.ts"
+import { Leave } from "../../src/engine/RoomMessage.ts"
+import { Session } from "../../src/engine/Session.ts"
+import type { Fault } from "./laws.ts"
+
+/** Replaces methods of a class for as long as the fault lasts; each gets the real one first. */
+const patch = (
+  of: { readonly prototype: object },
+  methods: { readonly [name: string]: (this: any, real: (...args: Array<any>) => any, ...args: Array<any>) => any }
+): Fault =>
+() => {
+  const prototype = of.prototype as { [name: string]: unknown }
+  const real = Object.fromEntries(Object.keys(methods).map((name) => [name, prototype[name]]))
+  for (const [name, method] of Object.entries(methods)) {
+    if (typeof real[name] !== "function") throw new Error(`there is no ${name} to break`)
+    prototype[name] = function(this: any, ...args: Array<unknown>) {
+      return method.call(this, (real[name] as (...args: Array<any>) => any).bind(this), ...args)
+    }
+  }
+  return () => void Object.assign(prototype, real)
+}
+
+const both = (...faults: ReadonlyArray<Fault>): Fault => () => {
+  const mends = faults.map((fault) => fault())
+  return () => mends.forEach((mend) => mend())
+}
+
+export const engines: { readonly [name: string]: { readonly law: string; readonly fault: Fault } } = {
+  "leaves twice": {
+    law: "every join has one leave: it came twice",
+    fault: patch(Room, {
+      remove(real, member, reason) {
+        real(member, reason)
+        member.left = undefined
+      }
+    })
+  },
+  "loses a leave when the mailbox is full": {
+    law: "every join has one leave: it came 0 times",
+    fault: patch(RoomMembership, {
+      end(_, reason) {
+        this.interrupt("the session ended")
+        this.to.actor.tellUnsafe(new Leave(this.member, reason, ""))
+      }
+    })
+  },
+  "lets a reply overtake an event": {
+    law: "cause before effect",
+    fault: patch(Room, {
+      reply(real, message, value) {
+        const { outbox } = message.member.session
+        outbox.push = outbox.jump
+        real(message, value)
+        delete outbox.push
+      }
+    })
+  },
+  "runs a crashed message again": {
+    law: "a message runs at most once",
+    fault: patch(Cell, {
+      abandon(real, message, why) {
+        real(message, why)
+        if (why._tag === "Crashed" && message._tag === "Request") this.mailbox.offer(message)
+      }
+    })
+  },
+  "lets a timer survive its room": {
+    law: "a timer runs only while its instance does",
+    fault: both(
+      patch(RoomHandle, { turn: (_, effect) => effect }),
+      patch(Cell, {
+        recover(real, cause) {
+          if (!this.id.startsWith("law/")) return real(cause)
+          this.instance = Scope.makeUnsafe()
+          return real(cause)
+        }
+      })
+    )
+  },
+  "delivers events before the join position": {
+    law: "nothing is delivered before the answer of a join",
+    fault: patch(Subscription, {
+      deliver(_, frame) {
+        this.outbox.push(frame)
+      }
+    })
+  },
+  "delivers events between a new state and its position": {
+    law: "a restart leaves no gap",
+    fault: patch(Subscription, { hold: () => {} })
+  },
+  "skips an event for one member": {
+    law: "all members see contiguous offsets",
+    fault: patch(Channel, {
+      publish(real, frame, encoded, codec) {
+        const hidden = frame.offset % 7 === 0 ? this.subscriptions.pop() : undefined
+        real(frame, encoded, codec)
+        if (hidden !== undefined) this.subscriptions.push(hidden)
+      }
+    })
+  },
+  "tells members apart: two see different events at one offset": {
+    law: "all members see the same events",
+    fault: patch(Subscription, {
+      deliver(real, frame) {
+        real({ ...frame, data: String(frame.data).replace(/"number":3\}/, `"number":4}`) })
+      }
+    })
+  },
+  "forgets to answer what a crash abandoned": {
+    law: "every request is answered",
+    fault: patch(Session, {
+      refuse(real, ref, error) {
+        if (error._tag !== "HandlerFailed") real(ref, error)
+      }
+    })
+  },
+  "answers twice": {
+    law: "a request has one answer",
+    fault: patch(Session, {
+      refuse(real, ref, error) {
+        real(ref, error)
+        if (error._tag === "Interrupted") real(ref, error)
+      }
+    })
+  },
+  "keeps the subscription of who has left": {
+    law: "nothing is delivered before the answer of a join, or after left",
+    fault: patch(Channel, { unsubscribe: () => {} })
+  },
+  "never stops an idle room": {
+    law: "no room runs once all have gone",
+    fault: patch(Room, {
+      remove(real, member, reason) {
+        const { onEmpty } = this.options
+        this.options = { ...this.options, onEmpty: () => {} }
+        real(member, reason)
+        this.options = { ...this.options, onEmpty }
+      }
+    })
+  }
+}
