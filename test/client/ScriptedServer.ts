@@ -2,7 +2,7 @@
  * A server that a test writes line by line: it opens, answers and closes sockets when it is told to.
  */
 import { assert } from "@effect/vitest"
-import { Clock, Effect, Fiber, Schema } from "effect"
+import { Clock, Effect, Fiber, Random, Schema } from "effect"
 import * as Client from "../../src/client/Client.ts"
 import type { SocketEvents } from "../../src/client/Connector.ts"
 import { Connector } from "../../src/client/Connector.ts"
@@ -194,14 +194,17 @@ export class ScriptedServer {
   )
 }
 
-/** A client of a scripted server. */
-export const start = Effect.fnUntraced(function*(options: Partial<Client.Options> = {}) {
+/** A client of a scripted server, with the chance of the test. */
+export const startAnyhow = Effect.fnUntraced(function*(options: Partial<Client.Options> = {}) {
   const server = new ScriptedServer(yield* Clock.Clock)
   const client = yield* Client.make({ url: "ws://test/live", ...options }).pipe(
     Effect.provideService(Connector, server.connect)
   )
   return { server, client }
 })
+
+/** A client of a scripted server, which waits equally long in every run. */
+export const start = (options?: Partial<Client.Options>) => Random.withSeed(startAnyhow(options), "waits")
 
 /** A client that is online. */
 export const online = Effect.fnUntraced(function*(

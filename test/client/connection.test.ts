@@ -3,13 +3,13 @@ import { Clock, Effect, Exit, Fiber, Random, Scope, Stream, SubscriptionRef } fr
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/client/Client.ts"
 import { Connector } from "../../src/client/Connector.ts"
-import { Chat, joined, online, ScriptedServer, settled, start } from "./ScriptedServer.ts"
+import { Chat, joined, online, ScriptedServer, settled, start, startAnyhow } from "./ScriptedServer.ts"
 
 const stateOf = (client: Client.Client) => SubscriptionRef.getUnsafe(client.state)
 
 /** The waits before the next `count` attempts of a client whose connections all fail. */
 const waits = Effect.fnUntraced(function*(count: number, options: Partial<Client.Options> = {}) {
-  const { client, server } = yield* start(options)
+  const { client, server } = yield* startAnyhow(options)
   const waits: Array<number> = []
   for (let i = 0; i < count; i++) {
     const socket = yield* server.accept
@@ -210,7 +210,8 @@ describe("the wait before a reconnect", () => {
     Effect.gen(function*() {
       for (let seed = 0; seed < 20; seed++) {
         yield* Effect.scoped(Effect.gen(function*() {
-          const { client, socket } = yield* online()
+          const { client, server } = yield* startAnyhow()
+          const socket = yield* server.welcomes()
           socket.send({ _tag: "drain", after: 5_000 })
           socket.close(1012)
           yield* settled
