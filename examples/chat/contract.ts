@@ -1,0 +1,43 @@
+/**
+ * What the chat's server and its clients say to each other. A browser would import this file too.
+ */
+import { Schema } from "effect"
+import { Room } from "heddle"
+
+const Name = Schema.String.check(Schema.isPattern(/^[\p{L}\p{N}_-]{1,20}$/u))
+const Text = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(2000))
+const Line = Schema.Struct({ from: Name, text: Text })
+
+export class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", { wanted: Name }) {
+  override get message() {
+    return `the name ${this.wanted} is taken`
+  }
+}
+
+export class RoomFull extends Schema.TaggedError<RoomFull>()("RoomFull", { limit: Schema.Int }) {
+  override get message() {
+    return `the room is full: ${this.limit} are there`
+  }
+}
+
+export class Chat extends Room.make("chat", {
+  join: { payload: { name: Name }, error: [NameTaken, RoomFull] },
+  /** Who is there, as everybody in the room sees it. */
+  presence: { name: Name },
+  /** What was said last, for those who come later. */
+  snapshot: { recent: Schema.Array(Line) },
+  requests: {
+    /** Says something to everybody in the room. Answers with the place of the message in the room's order. */
+    Say: { payload: { text: Text }, success: Schema.Int }
+  },
+  notices: {
+    /** Tells the others that this member is writing. */
+    Typing: {}
+  },
+  events: {
+    Said: Line,
+    Joined: { name: Name },
+    Left: { name: Name },
+    Typing: Room.volatile({ from: Name })
+  }
+}) {}

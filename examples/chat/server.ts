@@ -1,0 +1,43 @@
+/**
+ * The chat's server: one actor for each room, whose state is a local variable.
+ *
+ * Run with `node examples/chat/server.ts`, `bun examples/chat/server.ts` or `deno run -A examples/chat/server.ts`,
+ * and join with `client.ts` beside this file. Obeys PORT and HOST.
+ */
+import { Effect, Layer } from "effect"
+import { Engine } from "heddle"
+import * as Runtime from "heddle/runtime"
+import { Chat, NameTaken, RoomFull } from "./contract.ts"
+
+const maxMembers = 100
+const maxRecent = 20
+
+const ChatLive = Chat.toLayer((room) => {
+  const recent: Array<{ readonly from: string; readonly text: string }> = []
+  return {
+    join: Effect.fnUntraced(function*({ payload: { name }, cause, memberId }) {
+      // After a crash of the room its members are joined again: nobody is new then.
+      const others = [...room.members.values()].filter(({ id }) => id !== memberId)
+      if (others.some(({ presence }) => presence.name === name)) return yield* new NameTaken({ wanted: name })
+      if (others.length >= maxMembers) return yield* new RoomFull({ limit: maxMembers })
+      if (cause === "join") yield* room.emit("Joined", { name })
+      return { name }
+    }),
+    snapshot: () => Effect.succeed({ recent }),
+    leave: ({ member }) => room.emit("Left", { name: member.presence.name }),
+    Say: Effect.fnUntraced(function*({ payload: { text }, member }) {
+      const line = { from: member.presence.name, text }
+      const { offset } = yield* room.emit("Said", line)
+      recent.push(line)
+      if (recent.length > maxRecent) recent.shift()
+      return offset
+    }),
+    Typing: ({ member }) => room.emit("Typing", { from: member.presence.name }, { except: member })
+  }
+}, { history: { capacity: 1_000, timeToLive: "10 minutes" } })
+
+Engine.layer({ path: "/live", rooms: [ChatLive] }).pipe(
+  Layer.provide(Runtime.layerConfig),
+  Layer.launch,
+  Runtime.runMain
+)
