@@ -2,15 +2,19 @@
  * What is decided before an upgrade: path, method, origin, subprotocol, room for one more connection.
  */
 import { json } from "../wire/Json.ts"
+import { msgpack } from "../wire/Msgpack.ts"
 import { Connection } from "./Connection.ts"
 import type { Shared } from "./Connection.ts"
+import type { EndpointHost } from "./EndpointHost.ts"
 import * as Forwarded from "./Forwarded.ts"
 import { Joiner } from "./Outbox.ts"
 import type * as Transport from "./Transport.ts"
 
 /** What an engine answers to. */
 export interface Options {
-  readonly path: string
+  /** Where rooms and topics are; undefined if there are none. */
+  readonly path: string | undefined
+  readonly endpoints: EndpointHost
   /** Origins of browsers beside the server's own, for example `https://example.org`; `"any"` lets all in. */
   readonly origins: ReadonlyArray<string> | "any"
   /** The proxies in front of the server whose `X-Forwarded-` headers are believed. */
@@ -27,7 +31,7 @@ export type Fetch = (request: Request, origin: Forwarded.Origin) => Response | P
 /** What answers plain HTTP where nobody said anything else. */
 export const notFound: Fetch = () => new Response("not found\n", { status: 404 })
 
-const codecs = [json]
+const codecs = [json, msgpack]
 
 const pathOf = (url: string): string => {
   const end = url.search(/[?#]/)
@@ -56,18 +60,10 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
   const joiners = new Map(codecs.map((codec) => [codec.subprotocol, new Joiner(codec)]))
   const fallback = joiners.get(json.subprotocol)!
 
-  const upgrade = (received: Transport.UpgradeRequest): Transport.Refusal | Transport.Accepted => {
-    const request = Forwarded.upgrade(received, options.trustedHops)
-    if (pathOf(request.url) !== options.path) return refuse(404, "not found")
-    if (request.method !== "GET") return refuse(426, "a WebSocket handshake is a GET", { upgrade: "websocket" })
-    if (!originAllowed(request, options.origins)) return refuse(403, "this origin is not allowed")
+  const acceptRooms = (request: Transport.UpgradeRequest): Transport.Accepted | string => {
     const protocol = request.protocols.find((offered) => joiners.has(offered))
     if (protocol === undefined && request.protocols.length > 0) {
-      return refuse(400, `none of the offered subprotocols is served: use ${[...joiners.keys()].join(", ")}`)
-    }
-    if (options.isClosing()) return refuse(503, "the server is stopping", { "retry-after": "1" })
-    if (shared.connections.size >= limits.connections) {
-      return refuse(503, "too many connections", { "retry-after": "5" })
+      return `none of the offered subprotocols is served: use ${[...joiners.keys()].join(", ")}`
     }
     return {
       _tag: "Accepted",
@@ -77,19 +73,37 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
     }
   }
 
+  const isServed = (path: string): boolean => path === options.path || options.endpoints.match(path) !== undefined
+
+  const upgrade = (received: Transport.UpgradeRequest): Transport.Refusal | Transport.Accepted => {
+    const request = Forwarded.upgrade(received, options.trustedHops)
+    const path = pathOf(request.url)
+    const accept = path === options.path ? acceptRooms : options.endpoints.match(path)
+    if (accept === undefined) return refuse(404, "not found")
+    if (request.method !== "GET") return refuse(426, "a WebSocket handshake is a GET", { upgrade: "websocket" })
+    if (!originAllowed(request, options.origins)) return refuse(403, "this origin is not allowed")
+    const accepted = accept(request)
+    if (typeof accepted === "string") return refuse(400, accepted)
+    if (options.isClosing()) return refuse(503, "the server is stopping", { "retry-after": "1" })
+    if (shared.connections.size + options.endpoints.size >= limits.connections) {
+      return refuse(503, "too many connections", { "retry-after": "5" })
+    }
+    return accepted
+  }
+
   const fetch = (request: Request, address = ""): Promise<Response> => {
     const { pathname, protocol } = new URL(request.url)
-    if (pathname === options.path) {
+    if (isServed(pathname)) {
       return Promise.resolve(
         new Response("this is a WebSocket endpoint\n", { status: 426, headers: { upgrade: "websocket" } })
       )
     }
     const peer = { address, secure: protocol === "https:" }
     const origin = Forwarded.resolve(peer, (name) => request.headers.get(name), options.trustedHops)
-    return Promise.resolve(options.fetch(request, origin))
+    return new Promise((resolve) => resolve(options.fetch(request, origin)))
   }
 
-  const owns = (url: string): boolean => pathOf(url) === options.path
+  const owns = (url: string): boolean => isServed(pathOf(url))
 
   return { upgrade, fetch, owns, maxMessageBytes: limits.messageBytes }
 }

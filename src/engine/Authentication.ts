@@ -16,11 +16,13 @@ const handshakeOf = (request: Transport.UpgradeRequest, token: string | null): I
   for (const [name, value] of Object.entries(request.headers)) {
     if (value !== undefined) headers.set(name, value)
   }
-  const host = request.headers["host"] ?? "localhost"
+  const scheme = request.secure === true ? "https" : "http"
+  const host = request.headers["host"]
   return {
     token: token ?? undefined,
     headers,
-    url: new URL(request.url, `${request.secure === true ? "https" : "http"}://${host}`),
+    // The host is what the client says: it may be none.
+    url: URL.parse(request.url, `${scheme}://${host}`) ?? new URL(request.url, `${scheme}://localhost`),
     address: request.address
   }
 }

@@ -20,7 +20,7 @@ import type { Core } from "./Core.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { Beating } from "./Heartbeat.ts"
 import { silenceMillis } from "./Heartbeat.ts"
-import type { Joiner } from "./Outbox.ts"
+import type { Joiner, Stalled } from "./Outbox.ts"
 import { Outbox } from "./Outbox.ts"
 import type { Served } from "./Router.ts"
 import { route } from "./Router.ts"
@@ -40,7 +40,7 @@ export interface Shared {
   /** Connections whose peer has not answered the close frame yet. */
   readonly closing: Deadlines<Connection>
   /** Outboxes that wait for a runtime that does not tell when it has room. */
-  readonly onStalled: (outbox: Outbox) => void
+  readonly onStalled: (outbox: Stalled) => void
 }
 
 type Inbound = Frame.ClientFrame | Frame.Malformed
@@ -66,6 +66,7 @@ export class Connection implements Transport.SocketHandler, Beating {
   private malformed = 0
   private limited = 0
   private paused = false
+  private waiting: (() => void) | undefined
   private closed = false
 
   constructor(shared: Shared, socket: Transport.Socket, joiner: Joiner, request: Transport.UpgradeRequest) {
@@ -77,8 +78,10 @@ export class Connection implements Transport.SocketHandler, Beating {
     this.outbox = new Outbox(socket, joiner, {
       maxBytes: core.limits.outboxBytes,
       maxFrames: core.limits.outboxFrames,
+      maxTickBytes: core.limits.outboxTickBytes,
       onOverflow: () => this.shut(CloseCode.slowConsumer),
-      onStalled: shared.onStalled
+      onStalled: shared.onStalled,
+      onRoom: () => this.goOn()
     })
     this.bucket = new TokenBucket(core.limits.frameRate, core.limits.frameBurst, core.now())
     this.actor = Actor.spawnUnsafe<Inbound, never, never, never>(core.context as Context.Context<Scope.Scope>, {
@@ -109,6 +112,8 @@ export class Connection implements Transport.SocketHandler, Beating {
       return this.shut(CloseCode.tooLarge, `a message has at most ${limits.messageFrames} frames`)
     }
     const now = this.shared.core.now()
+    // It has paced itself since: what was too much then is forgotten.
+    if (this.limited > 0 && this.bucket.isFull(now)) this.limited = 0
     for (const frame of frames) {
       if (!this.bucket.take(now) && !this.allow(frame)) continue
       if (frame._tag === "unknown") continue
@@ -195,8 +200,9 @@ export class Connection implements Transport.SocketHandler, Beating {
     if (frame._tag === "malformed") return this.refuse(frame)
     if (this.session !== undefined) {
       if (frame._tag === "renew") return this.renew(this.session, frame)
-      const wrong = route(this.shared.served, this.shared.core.limits, this.session, frame)
-      return wrong === undefined ? undefined : this.refuse(wrong)
+      if (frame._tag !== "request" || this.hasRoom) return this.route(this.session, frame)
+      const { session } = this
+      return Effect.map(this.room(), () => this.route(session, frame))
     }
     if (frame._tag !== "hello") {
       return this.refuse({ _tag: "malformed", field: "frame.kind", detail: "Expected hello first", ref: null })
@@ -205,6 +211,31 @@ export class Connection implements Transport.SocketHandler, Beating {
       onSuccess: (identities) => this.welcome(identities),
       onFailure: (error) => this.unauthorized(null, error)
     }))
+  }
+
+  private route(session: Session, frame: Frame.ClientFrame): void {
+    const wrong = route(this.shared.served, this.shared.core.limits, session, frame)
+    if (wrong !== undefined) this.refuse(wrong)
+  }
+
+  /** Whether there is room for one more reply: not more than half an outbox waits. */
+  private get hasRoom(): boolean {
+    const { outboxBytes, outboxFrames } = this.shared.core.limits
+    return this.outbox.queuedBytes <= outboxBytes / 2 && this.outbox.queuedFrames <= outboxFrames / 2
+  }
+
+  /** Waits until there is. Meanwhile frames collect in the mailbox, and then the transport is paused. */
+  private room(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      this.waiting = () => resume(Effect.void)
+    })
+  }
+
+  private goOn(): void {
+    if (this.waiting === undefined || !this.hasRoom) return
+    const { waiting } = this
+    this.waiting = undefined
+    waiting()
   }
 
   private authenticate(token: string | null): Effect.Effect<Identity.Identities, Identity.Unauthorized> {
@@ -238,13 +269,19 @@ export class Connection implements Transport.SocketHandler, Beating {
   }
 
   private renew(session: Session, { ref, token }: Frame.ClientFrames["renew"]): Effect.Effect<void> | void {
-    return settled(Effect.matchEager(this.authenticate(token), {
+    const renewed = Effect.matchEager(this.authenticate(token), {
       onSuccess: (identities) => {
         session.identities = identities
         session.answer({ _tag: "ok", ref, value: null })
       },
       onFailure: (error) => this.unauthorized(ref, error)
-    }))
+    })
+    if (Exit.isExit(renewed)) return settled(renewed)
+    // It holds up all other frames of this connection.
+    return Effect.timeoutOrElse(renewed, {
+      duration: this.shared.core.limits.handshake,
+      orElse: () => Effect.sync(() => this.shut(CloseCode.timeout, "the credentials were not checked in time"))
+    })
   }
 
   private unauthorized(ref: number | null, { detail }: Identity.Unauthorized): void {

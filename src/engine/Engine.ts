@@ -19,11 +19,14 @@ import type { Connection, Shared } from "./Connection.ts"
 import type { Core } from "./Core.ts"
 import { Deadlines } from "./Deadlines.ts"
 import * as DrainPoll from "./DrainPoll.ts"
+import type * as Endpoint from "./EndpointDefinition.ts"
+import { EndpointHost } from "./EndpointHost.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import { Hub } from "./Hub.ts"
 import { Ids } from "./Ids.ts"
 import * as Limits from "./Limits.ts"
 import * as Publish from "./Publish.ts"
+import type { RawGroups } from "./RawGroups.ts"
 import { RoomHost } from "./RoomHost.ts"
 import { eventName, TopicHost } from "./TopicHost.ts"
 import type { Address, ListenError } from "./Transport.ts"
@@ -45,6 +48,8 @@ export class Engine extends Context.Service<Engine, {
   /** Rooms that run at this moment. */
   readonly rooms: Effect.Effect<ReadonlyArray<RoomInfo>>
   /** @internal */
+  readonly groups: RawGroups
+  /** @internal */
   readonly http: (fetch: Acceptor.Fetch) => Effect.Effect<void, never, Scope.Scope>
   /** @internal */
   readonly emit: (
@@ -58,10 +63,15 @@ export class Engine extends Context.Service<Engine, {
 }>()("heddle/Engine") {}
 
 /** What is served, and how. */
-export interface Options<Served extends ReadonlyArray<ServedLayer | Topic.Any>> {
+export interface Options<
+  Served extends ReadonlyArray<ServedLayer | Topic.Any>,
+  Endpoints extends ReadonlyArray<Endpoint.Any> = []
+> {
   /** Rooms and topics, as the layers that `toLayer` makes; a topic alone is open to everybody. */
-  readonly rooms: Served
-  /** Path of the WebSocket endpoint; `/` unless said. */
+  readonly rooms?: Served
+  /** Paths that speak plain WebSocket. */
+  readonly endpoints?: Endpoints
+  /** Path of rooms and topics; `/` unless said. */
   readonly path?: string
   /** Origins of browsers that may connect, beside the server's own. */
   readonly origins?: ReadonlyArray<string> | "any"
@@ -101,15 +111,20 @@ const stopMillis = 5_000
  * )
  * ```
  */
-export const layer = <const Served extends ReadonlyArray<ServedLayer | Topic.Any>>(
-  options: Options<Served>
+export const layer = <
+  const Served extends ReadonlyArray<ServedLayer | Topic.Any> = [],
+  const Endpoints extends ReadonlyArray<Endpoint.Any> = []
+>(
+  options: Options<Served, Endpoints>
 ): Layer.Layer<
   Engine,
   Layer.Error<Extract<Served[number], ServedLayer>> | ListenError,
-  Layer.Services<Extract<Served[number], ServedLayer>> | Transport
+  Layer.Services<Extract<Served[number], ServedLayer>> | Endpoint.Services<Endpoints[number]> | Transport
 > => Layer.effect(Engine, make(options)) as never
 
-const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<ServedLayer | Topic.Any>>) {
+type AnyOptions = Options<ReadonlyArray<ServedLayer | Topic.Any>, ReadonlyArray<Endpoint.Any>>
+
+const make = Effect.fnUntraced(function*(options: AnyOptions) {
   const transport = yield* Transport
   const core = yield* makeCore({ ...Limits.defaults, ...options.limits })
   const rooms = new Map<string, RoomHost>()
@@ -118,11 +133,11 @@ const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<ServedLa
   const fingerprints: Record<string, string> = {}
   const add = <A extends RoomHost | TopicHost>(hosts: Map<string, A>, host: A): void => {
     const { fingerprint, name } = host.contract
-    if (name in fingerprints) throw new Error(`heddle: "${name}" is served twice`)
+    if (Object.hasOwn(fingerprints, name)) throw new Error(`heddle: "${name}" is served twice`)
     fingerprints[name] = fingerprint
     hosts.set(name, host)
   }
-  for (const served of options.rooms) {
+  for (const served of options.rooms ?? []) {
     if (Topic.TypeId in served) {
       add(topics, new TopicHost(core, { contract: served }))
       continue
@@ -147,13 +162,15 @@ const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<ServedLa
     closing: new Deadlines(core, Limits.closeMillis, (connection) => connection.abandon()),
     onStalled: transport.capabilities.drain ? () => {} : DrainPoll.make(core)
   }
+  const path = options.rooms === undefined ? undefined : options.path ?? "/"
+  const endpoints = new EndpointHost(core, options.endpoints ?? [], path, shared.onStalled)
   let closing = false
-  const path = options.path ?? "/"
-  const plain: Acceptor.Fetch = options.fetch ?? Acceptor.notFound
-  const fetches = [plain]
+  // The newest answers.
+  const fetches: Array<Acceptor.Fetch> = [options.fetch === undefined ? Acceptor.notFound : webHandler(options.fetch)]
   const address = yield* transport.listen(
     Acceptor.make(shared, {
       path,
+      endpoints,
       origins: options.origins ?? [],
       trustedHops: options.trustedHops ?? 0,
       isClosing: () => closing,
@@ -163,19 +180,22 @@ const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<ServedLa
   yield* Effect.addFinalizer(() => {
     closing = true
     for (const connection of [...connections]) connection.retire(0)
-    return Effect.forEach(rooms.values(), (host) => host.stop(), { concurrency: "unbounded", discard: true }).pipe(
+    const stops = [endpoints.stop, ...[...rooms.values()].map((host) => host.stop())]
+    return Effect.all(stops, { concurrency: "unbounded", discard: true }).pipe(
       Effect.timeoutOption(stopMillis),
       // The transport drops what is still open once this has returned.
-      Effect.andThen(shared.closing.empty)
+      Effect.andThen(Effect.andThen(shared.closing.empty, endpoints.settled))
     )
   })
   yield* Effect.forkScoped(Heartbeat.sweep(connections, core.limits.heartbeat))
-  const where = address.url === "" ? "attached at" : `listening on ${address.url}`
-  yield* Effect.logInfo(`${where}${path === "/" && address.url !== "" ? "" : path}`)
+  yield* Effect.logInfo(
+    address.url === "" ? `attached at ${path ?? "/"}` : `listening on ${address.url}${path === "/" ? "" : path ?? ""}`
+  )
 
-  return Engine.of({
+  const engine = Engine.of({
     address,
-    connections: Effect.sync(() => connections.size),
+    connections: Effect.sync(() => connections.size + endpoints.size),
+    groups: endpoints.groups,
     rooms: Effect.sync(() =>
       [...rooms.values()].flatMap((host) =>
         [...host.rooms].map(([key, room]) => ({ room: host.contract.name, key, members: room.members.size }))
@@ -210,7 +230,13 @@ const make = Effect.fnUntraced(function*(options: Options<ReadonlyArray<ServedLa
           : Publish.publish(channel, eventName, host.contract, payload, null, core.limits.eventBytes)
       })
   })
+  endpoints.provide(Context.add(yield* Effect.context<never>(), Engine, engine))
+  return engine
 })
+
+/** Given the request and no more: a web handler may take a second argument for something else. */
+const webHandler = (fetch: (request: Request) => Response | Promise<Response>): Acceptor.Fetch => (request) =>
+  fetch(request)
 
 const full = Effect.die(new Error("heddle: as many rooms and topics are in use as the limit `rooms` allows"))
 

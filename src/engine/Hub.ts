@@ -20,6 +20,9 @@ export interface Options {
   readonly nextEpoch: () => string
 }
 
+/** Events held back for one subscriber; one more and it counts as a peer that does not read. */
+const maxHeld = 1_024
+
 /** One subscriber of one channel. */
 export class Subscription {
   readonly outbox: Outbox
@@ -34,8 +37,9 @@ export class Subscription {
   }
 
   deliver(frame: Codec.Encoded): void {
-    if (this.held === undefined) this.outbox.push(frame)
-    else this.held.push(frame)
+    if (this.held === undefined) return this.outbox.push(frame)
+    this.held.push(frame)
+    if (this.held.length > maxHeld) this.outbox.overflow()
   }
 
   /** From here on what comes is held, until `release`. */

@@ -25,6 +25,8 @@ export interface Limits {
   /** What waits for a peer that does not read; past it the connection is closed with 4409. */
   readonly outboxBytes: number
   readonly outboxFrames: number
+  /** What one tick may collect for a peer, even one that reads; past it the connection is closed with 4409. */
+  readonly outboxTickBytes: number
   /** The longest a handler may take; then it is interrupted and its caller gets `HandlerTimeout`. */
   readonly handler: number
   /** Rooms and topics one session may be in; then `LimitExceeded`. */
@@ -57,6 +59,7 @@ export const defaults: Limits = {
   openRequests: 256,
   outboxBytes: 1 * MiB,
   outboxFrames: 1_024,
+  outboxTickBytes: 16 * MiB,
   handler: 30_000,
   roomsPerSession: 100,
   rooms: 10_000,
@@ -78,3 +81,9 @@ export const keyBytes = 256
 
 /** How long a peer may take to answer a close frame before the connection is dropped. */
 export const closeMillis = 5_000
+
+/** Messages of an endpoint's client, beyond one of the largest size, that a transport may still deliver once paused. */
+export const inboundBytes = 1 * MiB
+
+/** How long the handler of an endpoint may go on after its connection has ended. */
+export const finishMillis = 5_000

@@ -3,32 +3,63 @@
  *
  * Frames collect during a tick and leave in as few messages as possible when it ends. Not more than 64 KiB is handed
  * to the runtime at a time; the rest waits here, where a bound and a fate apply to it: a peer that does not read is
- * disconnected with 4409 once what was queued while its transport was full passes the bound.
+ * disconnected with 4409 once what was queued while its transport was full passes the bound. A peer that does read has
+ * until the end of a tick; of what may collect by then there is a bound too.
  */
 import type * as Codec from "../wire/Codec.ts"
 import * as Limits from "./Limits.ts"
 import type * as Transport from "./Transport.ts"
 
+/** What waits until the runtime has room. */
+export interface Stalled {
+  /** The runtime may have room again. Answers whether nothing waits any more. */
+  readonly drained: () => boolean
+}
+
 /** The bounds of an outbox, and what happens past them. */
 export interface Options {
   readonly maxBytes: number
   readonly maxFrames: number
+  /** What may collect in all, whether or not the runtime is full. */
+  readonly maxTickBytes: number
   /** The peer did not read fast enough. Called once; the outbox is closed by then. */
   readonly onOverflow: () => void
   /** The runtime is full and something waits: `drained` must be called when it may have room again. */
-  readonly onStalled: (outbox: Outbox) => void
+  readonly onStalled: (outbox: Stalled) => void
+  /** A tick has ended, or the runtime had room: some of what waited may have left. For who waits until it has. */
+  readonly onRoom?: () => void
+}
+
+/** How frames become messages. */
+export interface Packing<out C> {
+  readonly codec: C
+  /** Bytes between two frames of one message; infinite where every frame is a message of its own. */
+  readonly separatorBytes: number
+  /** Makes one message of at least one frame. */
+  readonly join: (frames: ReadonlyArray<Codec.Encoded>) => string | Uint8Array<ArrayBuffer>
+}
+
+/** Every frame is a message of its own, as it is. */
+export const separately: Packing<undefined> = {
+  codec: undefined,
+  separatorBytes: Infinity,
+  join: (frames) => frames[0]!.data
 }
 
 /**
  * Joins frames into one message, remembering the last result: in a fan-out all outboxes of a tick hold the same frames.
  */
-export class Joiner {
+export class Joiner implements Packing<Codec.Codec> {
   readonly codec: Codec.Codec
   private frames: ReadonlyArray<Codec.Encoded> = []
   private message: string | Uint8Array<ArrayBuffer> = ""
 
   constructor(codec: Codec.Codec) {
     this.codec = codec
+  }
+
+  get separatorBytes(): number {
+    return this.codec.separatorBytes
   }
 
   join(frames: ReadonlyArray<Codec.Encoded>): string | Uint8Array<ArrayBuffer> {
@@ -49,12 +80,12 @@ const sameFrames = (left: ReadonlyArray<Codec.Encoded>, right: ReadonlyArray<Cod
   return true
 }
 
-export class Outbox {
-  readonly codec: Codec.Codec
+export class Outbox<out C = Codec.Codec> implements Stalled {
+  readonly codec: C
   /** Sweeps of the heartbeat since something was last sent. */
   idleSweeps = 0
   private readonly socket: Transport.Socket
-  private readonly joiner: Joiner
+  private readonly packing: Packing<C>
   private readonly options: Options
   private frames: Array<Codec.Encoded> = []
   private bytes = 0
@@ -65,10 +96,10 @@ export class Outbox {
   private countedFrames = 0
   private closed = false
 
-  constructor(socket: Transport.Socket, joiner: Joiner, options: Options) {
+  constructor(socket: Transport.Socket, packing: Packing<C>, options: Options) {
     this.socket = socket
-    this.joiner = joiner
-    this.codec = joiner.codec
+    this.packing = packing
+    this.codec = packing.codec
     this.options = options
   }
 
@@ -86,6 +117,7 @@ export class Outbox {
     if (this.closed) return
     this.frames.push(frame)
     this.bytes += frame.bytes
+    if (this.bytes > this.options.maxTickBytes) return this.overflow()
     if (this.stalled) {
       this.countedBytes += frame.bytes
       this.countedFrames++
@@ -116,21 +148,24 @@ export class Outbox {
       this.stalled = true
       this.options.onStalled(this)
     }
+    this.options.onRoom?.()
   }
 
   /** The runtime may have room again. Answers whether nothing waits any more. */
   drained(): boolean {
     if (this.closed) return true
     this.handOver()
-    if (this.frames.length > 0) {
+    const isEmpty = this.frames.length === 0
+    if (!isEmpty) {
       this.countedFrames = Math.min(this.countedFrames, this.frames.length)
       this.countedBytes = Math.min(this.countedBytes, this.bytes)
-      return false
+    } else {
+      this.stalled = false
+      this.countedBytes = 0
+      this.countedFrames = 0
     }
-    this.stalled = false
-    this.countedBytes = 0
-    this.countedFrames = 0
-    return true
+    this.options.onRoom?.()
+    return isEmpty
   }
 
   /** Hands over what still fits, then drops the rest: the last word before a close frame. */
@@ -140,7 +175,9 @@ export class Outbox {
     this.discard()
   }
 
-  private overflow(): void {
+  /** Drops everything: more is waiting than may wait. */
+  overflow(): void {
+    if (this.closed) return
     this.discard()
     this.options.onOverflow()
   }
@@ -151,17 +188,18 @@ export class Outbox {
     this.bytes = 0
   }
 
-  private handOver(): void {
+  /** Gives the runtime what it can take now. */
+  handOver(): void {
     while (this.frames.length > 0 && this.socket.bufferedAmount() < Limits.handOverBytes) {
       this.idleSweeps = 0
-      this.socket.send(this.joiner.join(this.nextMessage()))
+      this.socket.send(this.packing.join(this.nextMessage()))
     }
   }
 
   /** Takes the frames of one message: as many as fit 64 KiB, at least one. */
   private nextMessage(): ReadonlyArray<Codec.Encoded> {
     const frames = this.frames
-    if (this.bytes + frames.length * this.codec.separatorBytes <= Limits.outboundMessageBytes) {
+    if (this.bytes + frames.length * this.packing.separatorBytes <= Limits.outboundMessageBytes) {
       this.frames = []
       this.bytes = 0
       return frames
@@ -169,7 +207,7 @@ export class Outbox {
     let bytes = frames[0]!.bytes
     let count = 1
     while (count < frames.length) {
-      const more = frames[count]!.bytes + this.codec.separatorBytes
+      const more = frames[count]!.bytes + this.packing.separatorBytes
       if (bytes + more > Limits.outboundMessageBytes) break
       bytes += more
       count++

@@ -33,6 +33,9 @@ const retentionOf = ({ history }: BehaviorService["options"]): Retention =>
     timeToLive: history.timeToLive === undefined ? Infinity : millis(history.timeToLive)
   }
 
+/** How often a room without members that is at work is looked at again. */
+const busyMillis = 1_000
+
 export class RoomHost {
   readonly contract: Contract.CompiledRoom
   /** Running rooms by the encoded form of their key. */
@@ -86,7 +89,7 @@ export class RoomHost {
     return Effect.suspend(() => {
       this.stopping = true
       return Effect.forEach([...this.rooms.values()], ({ actor }) => {
-        actor.interruptCurrent(() => true, "the server is stopping")
+        actor.interruptCurrent((message) => message._tag !== "Leave", "the server is stopping")
         return actor.stop("drain")
       }, { concurrency: "unbounded", discard: true })
     })
@@ -102,7 +105,7 @@ export class RoomHost {
       if (room.members.size > 0) return Effect.void
       const left = emptySince + this.idleMillis - this.core.now()
       if (left > 0 || !room.actor.isIdle) {
-        watch(Math.max(left, 1))
+        watch(left > 0 ? left : busyMillis)
         return Effect.void
       }
       this.rooms.delete(keyText)
@@ -130,7 +133,7 @@ export class RoomHost {
       deadline: this.deadline,
       init: (self) => {
         room.actor = self
-        return this.init(room)
+        return Effect.timeout(this.init(room), this.deadline)
       },
       onAbandoned: room.onAbandoned,
       onDiscarded: room.onDiscarded,

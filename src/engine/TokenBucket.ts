@@ -16,13 +16,22 @@ export class TokenBucket {
 
   /** Takes one token, if there is one at this moment (in milliseconds). */
   take(now: number): boolean {
-    if (now > this.at) {
-      this.tokens = Math.min(this.burst, this.tokens + ((now - this.at) * this.rate) / 1000)
-      this.at = now
-    }
+    this.refill(now)
     if (this.tokens < 1) return false
     this.tokens--
     return true
+  }
+
+  /** Whether it has so many tokens as it may have: nothing was taken for a while. */
+  isFull(now: number): boolean {
+    this.refill(now)
+    return this.tokens >= this.burst
+  }
+
+  private refill(now: number): void {
+    if (now <= this.at) return
+    this.tokens = Math.min(this.burst, this.tokens + ((now - this.at) * this.rate) / 1000)
+    this.at = now
   }
 
   /** Milliseconds until there is a token again. */

@@ -119,6 +119,11 @@ export interface Capabilities {
   readonly closesOnInvalidFrames: boolean
   /** An unmasked frame from a client is a protocol error (RFC 6455 section 5.1). */
   readonly refusesUnmaskedFrames: boolean
+  /**
+   * Nothing else that RFC 6455 forbids is let pass; otherwise a pong or close of more than 125 bytes is, a fragmented
+   * message within another, which takes its place, and a fragmented text whose last character is incomplete.
+   */
+  readonly strictFrames: boolean
 }
 
 /** Where a transport listens; one attached to a server that is not its own: port 0, and empty otherwise. */

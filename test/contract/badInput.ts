@@ -12,7 +12,7 @@ import { json } from "../../src/wire/Json.ts"
 import { type Harness, type Options, serve, type World } from "../engine/harness.ts"
 import { errorOf, type Peer } from "../engine/peer.ts"
 import { makeRandom, seedOf } from "../engine/random.ts"
-import { connectRaw, type RawClient, until, upgradeRequest } from "./transportClient.ts"
+import { connectRaw, frame, type RawClient, until, upgradeRequest } from "./transportClient.ts"
 
 class Chat extends Room.make("chat", {
   join: { payload: { name: Schema.String } },
@@ -389,6 +389,31 @@ const http = (
       }), { origins })
   }
   run(
+    "survives 200 connections that reset at random moments of the handshake: it serves, and is empty after them",
+    (world) =>
+      Effect.gen(function*() {
+        const seed = seedOf(7)
+        const random = makeRandom(seed)
+        const upgraded = yield* Effect.forEach(
+          Array.from({ length: 200 }),
+          () => Effect.scoped(resets(world, random)),
+          { concurrency: 20 }
+        ).pipe(Effect.tapCause(() =>
+          Effect.sync(() =>
+            process.stderr.write(`HEDDLE_SEED=${seed} fails again
+`)
+          )
+        ))
+        // Some had been upgraded by then, and some had not.
+        assert.includeMembers(upgraded, [true, false])
+        yield* world.empty
+        const peer = yield* world.peer()
+        yield* peer.join("chat", "a", { name: "ada" })
+        assert.deepStrictEqual(world.errors, [])
+      })
+  )
+
+  run(
     "answers one connection more than it may have with 503 and when to come again",
     (world) =>
       Effect.gen(function*() {
@@ -403,6 +428,21 @@ const http = (
     { limits: { connections: 1 } }
   )
 }
+
+/** Resets a connection somewhere between the first byte of its handshake and its first frames. */
+const resets = Effect.fnUntraced(function*(world: World, random: ReturnType<typeof makeRandom>) {
+  const { below, chance } = random
+  const hello = [`["hello"]`, `["join",1,"chat","a",{"name":"ada"}]`].map((text) => frame(1, text))
+  const bytes = Buffer.concat([Buffer.from(upgradeRequest("/live")), ...hello])
+  const end = chance(50) ? below(bytes.length + 1) : bytes.length
+  const client = yield* connectRaw(world.engine.address, (client) => client.write(bytes.subarray(0, end)))
+  for (let moments = below(40); moments > 0; moments--) {
+    yield* Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+  }
+  if (chance(90)) client.cut()
+  else client.socket.destroy()
+  return client.status === 101
+})
 
 // ------------------------------------------------------------- random messages
 

@@ -4,7 +4,7 @@ import * as broken from "./broken.ts"
 import { engineLaws, type Fault } from "./laws.ts"
 import { seeds } from "./random.ts"
 
-const runs = seeds(3_000)
+const runs = seeds(2_000)
 
 /** What must have happened in enough of the runs, so that the laws are not kept for want of occasions to break them. */
 const occasions = [
@@ -54,6 +54,17 @@ describe("laws of the engine", () => {
       if (runs.length === 1) return
       for (const occasion of occasions) assert.isAbove(counts.get(occasion) ?? 0, runs.length / 100, occasion)
     }), 120_000)
+
+  it.live("are judged by lives that depend on nothing but their seed", () =>
+    Effect.gen(function*() {
+      const lives = new Set<string>()
+      for (let seed = 0; seed < 20; seed++) {
+        const [once, again] = [yield* engineLaws(seed), yield* engineLaws(seed)]
+        assert.deepStrictEqual(once, again, `seed ${seed}`)
+        lives.add(once.join())
+      }
+      assert.strictEqual(lives.size, 20)
+    }))
 
   for (const [name, { fault, law }] of Object.entries(broken.engines)) {
     it.live(`catch an engine that ${name}`, () => assertBreaks(law, fault), 60_000)

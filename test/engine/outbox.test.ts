@@ -10,13 +10,17 @@ const KiB = 1_024
 const frame = (name: string | number, bytes = 10): Encoded => ({ data: `${name}`.padEnd(bytes, "."), bytes })
 const nameOf = (line: string) => line.replace(/\.+$/, "")
 
-const make = (bounds: { readonly maxBytes?: number; readonly maxFrames?: number } = {}, joiner = new Joiner(json)) => {
+const make = (
+  bounds: { readonly maxBytes?: number; readonly maxFrames?: number; readonly maxTickBytes?: number } = {},
+  joiner = new Joiner(json)
+) => {
   const { socket, state } = recordingSocket()
   let overflows = 0
   let stalls = 0
   const outbox = new Outbox(socket, joiner, {
     maxBytes: bounds.maxBytes ?? 1_024 * KiB,
     maxFrames: bounds.maxFrames ?? 1_024,
+    maxTickBytes: bounds.maxTickBytes ?? 16 * 1_024 * 1_024,
     onOverflow: () => overflows++,
     onStalled: () => stalls++
   })
@@ -149,6 +153,15 @@ describe("Outbox", () => {
     state.tick()
     assert.strictEqual(overflows(), 0)
     assert.deepStrictEqual(names(), numbers(20_000))
+  })
+
+  it("disconnects once one tick has collected more than so many bytes that the transport does not take", () => {
+    const { overflows, push, state } = make({ maxTickBytes: 1_000_000 })
+    state.buffered = 64 * KiB
+    push(100, 10_000)
+    assert.strictEqual(overflows(), 0)
+    push(1, 1)
+    assert.strictEqual(overflows(), 1)
   })
 
   it("disconnects once what was queued while the transport was full is more than so many frames", () => {

@@ -42,6 +42,7 @@ export class Peer {
   closed: { readonly code: number; readonly reason: string } | undefined
   /** What to do as soon as the socket is open. */
   onOpen: () => void = () => {}
+  answersPings = true
   lastRef = 0
   lastSeq = 0
   private readonly socket: ReturnType<Connect>
@@ -58,7 +59,7 @@ export class Peer {
         this.messages.push(data)
         for (const frame of json.decodeServer(data, Infinity)!) {
           if (frame._tag === "malformed" || frame._tag === "unknown") throw new Error(`not a frame: ${data}`)
-          if (frame._tag === "ping") this.send({ _tag: "pong" })
+          if (frame._tag === "ping" && this.answersPings) this.send({ _tag: "pong" })
           this.frames.push(frame)
         }
       },

@@ -1,0 +1,254 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Hub } from "../../src/engine/Hub.ts"
+import * as Log from "../../src/engine/Log.ts"
+import { Joiner, Outbox } from "../../src/engine/Outbox.ts"
+import { json } from "../../src/wire/Json.ts"
+import { recordingSocket } from "./recordingSocket.ts"
+
+const eventAt = (offset: number, name = "Said", channel = 1) =>
+  ({ _tag: "event", channel, offset, name, payload: { offset }, except: null }) as const
+
+const forever = (capacity: number): Log.Retention => ({ capacity, timeToLive: Infinity })
+
+describe("Log", () => {
+  const fill = (log: Log.Log, count: number, at = 0) => {
+    for (let index = 0; index < count; index++) log.append(eventAt(log.offset + 1), 10, at)
+    return log
+  }
+  const offsets = (entries: ReadonlyArray<Log.Entry> | undefined) => entries?.map(({ frame }) => frame.offset)
+
+  it("counts from 1, and begins at 0", () => {
+    const log = new Log.Log("e", Log.nothing)
+    assert.deepStrictEqual(log.position, ["e", 1, 0])
+    fill(log, 3)
+    assert.deepStrictEqual([log.offset, log.position, log.size, log.bytes], [3, ["e", 1, 3], 0, 0])
+  })
+
+  it("keeps the newest, as many as its capacity", () => {
+    const log = fill(new Log.Log("e", forever(3)), 100)
+    assert.deepStrictEqual([log.size, log.bytes], [3, 30])
+    assert.deepStrictEqual(offsets(log.since(["e", 1, 97], 0)), [98, 99, 100])
+  })
+
+  it("gives nothing, rather than a part, when an event that was missed has left", () => {
+    const log = fill(new Log.Log("e", forever(3)), 100)
+    assert.isUndefined(log.since(["e", 1, 96], 0))
+    assert.isUndefined(log.since(["e", 1, 0], 0))
+  })
+
+  it("gives an empty list to who missed nothing, also when it keeps nothing", () => {
+    assert.deepStrictEqual(fill(new Log.Log("e", forever(3)), 7).since(["e", 1, 7], 0), [])
+    assert.deepStrictEqual(fill(new Log.Log("e", Log.nothing), 7).since(["e", 1, 7], 0), [])
+    assert.deepStrictEqual(new Log.Log("e", Log.nothing).since(["e", 1, 0], 0), [])
+  })
+
+  it("refuses a position of another epoch, another term, or from the future", () => {
+    const log = fill(new Log.Log("e", forever(10)), 5)
+    assert.isUndefined(log.since(["other", 1, 5], 0))
+    assert.isUndefined(log.since(["e", 2, 5], 0))
+    assert.isUndefined(log.since(["e", 1, 6], 0))
+    assert.deepStrictEqual(offsets(log.since(["e", 1, 4], 0)), [5])
+  })
+
+  it("gives nothing past the time to live, and keeps what is younger", () => {
+    const log = new Log.Log("e", { capacity: 10, timeToLive: 1_000 })
+    fill(log, 2, 0)
+    fill(log, 2, 600)
+    assert.deepStrictEqual(offsets(log.since(["e", 1, 0], 999)), [1, 2, 3, 4])
+    assert.isUndefined(log.since(["e", 1, 1], 1_000))
+    assert.deepStrictEqual(offsets(log.since(["e", 1, 2], 1_599)), [3, 4])
+    assert.isUndefined(log.since(["e", 1, 2], 1_600))
+    assert.deepStrictEqual(log.since(["e", 1, 4], 1_600), [])
+  })
+
+  it("lets the old leave when something is appended after their time", () => {
+    const log = new Log.Log("e", { capacity: 10, timeToLive: 1_000 })
+    fill(log, 5, 0)
+    fill(log, 1, 1_000)
+    assert.deepStrictEqual([log.size, log.bytes, log.oldest], [1, 10, 1_000])
+  })
+
+  it("agrees with a plain list over many appends and drops", () => {
+    const log = new Log.Log("e", forever(50))
+    const plain: Array<number> = []
+    for (let step = 1; step <= 2_000; step++) {
+      log.append(eventAt(step), step % 7, step)
+      plain.push(step)
+      if (plain.length > 50) plain.shift()
+      if (step % 11 === 0) {
+        log.dropOldest()
+        plain.shift()
+      }
+      assert.strictEqual(log.size, plain.length)
+      assert.strictEqual(log.bytes, plain.reduce((sum, offset) => sum + offset % 7, 0))
+      assert.deepStrictEqual(offsets(log.since(["e", 1, step - plain.length], step)), plain)
+      assert.strictEqual(log.oldest, plain[0] ?? Infinity)
+    }
+  })
+})
+
+describe("Hub", () => {
+  const make = (options: { readonly maxChannels?: number; readonly historyBytes?: number } = {}) => {
+    let epochs = 0
+    let now = 0
+    return new Hub({ maxChannels: 3, historyBytes: 1e9, now: () => now++, nextEpoch: () => `e${++epochs}`, ...options })
+  }
+  const subscriber = (maxFrames = 1_024, onOverflow = () => {}) => {
+    const { socket, state } = recordingSocket()
+    const outbox = new Outbox(socket, new Joiner(json), {
+      maxBytes: 1e9,
+      maxFrames,
+      maxTickBytes: Infinity,
+      onOverflow,
+      onStalled: () => {}
+    })
+    const offsets = () => {
+      state.tick()
+      return state.lines().map((line) => JSON.parse(line)[2] as number)
+    }
+    return { outbox, state, offsets }
+  }
+  const publish = (channel: ReturnType<Hub["open"]>, text = "x") => {
+    const frame = channel!.event("Said", text, null)
+    channel!.publish(frame, json.encode(frame), json)
+  }
+
+  it("opens a channel once: the same epoch, and offsets that go on", () => {
+    const hub = make()
+    const channel = hub.open("a", Log.nothing)!
+    publish(channel)
+    assert.strictEqual(hub.open("a", Log.nothing), channel)
+    assert.deepStrictEqual(channel.log.position, ["e1", 1, 1])
+    assert.notStrictEqual(hub.open("b", Log.nothing)!.id, channel.id)
+  })
+
+  it("delivers from the subscription on, to each subscriber, and not after the end of it", () => {
+    const channel = make().open("a", Log.nothing)!
+    const [one, two] = [subscriber(), subscriber()]
+    publish(channel)
+    const first = channel.subscribe(one.outbox)
+    first.release()
+    publish(channel)
+    channel.subscribe(two.outbox).release()
+    publish(channel)
+    channel.unsubscribe(first)
+    publish(channel)
+    assert.deepStrictEqual(one.offsets(), [2, 3])
+    assert.deepStrictEqual(two.offsets(), [3, 4])
+  })
+
+  it("holds what comes before the release, and lets it follow in order", () => {
+    const channel = make().open("a", Log.nothing)!
+    const { offsets, outbox } = subscriber()
+    const subscription = channel.subscribe(outbox)
+    publish(channel)
+    publish(channel)
+    outbox.push(json.encode(eventAt(100)))
+    subscription.release()
+    publish(channel)
+    assert.deepStrictEqual(offsets(), [100, 1, 2, 3])
+  })
+
+  it("ends a subscription once, whichever of them", () => {
+    const channel = make().open("a", Log.nothing)!
+    const subscribers = Array.from({ length: 5 }, () => subscriber())
+    const subscriptions = subscribers.map(({ outbox }) => channel.subscribe(outbox))
+    subscriptions.forEach((subscription) => subscription.release())
+    for (const index of [2, 2, 4, 0]) channel.unsubscribe(subscriptions[index]!)
+    publish(channel)
+    assert.deepStrictEqual(subscribers.map(({ offsets, state }) => state.asked > 0 && offsets().length), [
+      false,
+      1,
+      false,
+      1,
+      false
+    ])
+    assert.strictEqual(channel.subscribers, 2)
+  })
+
+  it("delivers to everybody else when a subscriber overflows and ends in the middle of a publish", () => {
+    const channel = make().open("a", Log.nothing)!
+    const slow = subscriber(1, () => channel.unsubscribe(subscription))
+    slow.state.buffered = 1e9
+    const before = subscriber()
+    channel.subscribe(before.outbox).release()
+    const subscription = channel.subscribe(slow.outbox)
+    subscription.release()
+    const after = [subscriber(), subscriber(), subscriber()]
+    for (const { outbox } of after) channel.subscribe(outbox).release()
+    publish(channel)
+    slow.state.tick()
+    publish(channel)
+    publish(channel)
+    publish(channel)
+    assert.strictEqual(channel.subscribers, 4)
+    assert.deepStrictEqual([before, ...after].map(({ offsets }) => offsets()), [
+      [1, 2, 3, 4],
+      [1, 2, 3, 4],
+      [1, 2, 3, 4],
+      [1, 2, 3, 4]
+    ])
+  })
+
+  it("encodes once for each codec, not for each subscriber", () => {
+    const channel = make().open("a", Log.nothing)!
+    let encoded = 0
+    const other = { ...json, encode: (frame: Parameters<typeof json.encode>[0]) => (encoded++, json.encode(frame)) }
+    for (let index = 0; index < 10; index++) {
+      const { socket } = recordingSocket()
+      channel.subscribe(
+        new Outbox(socket, new Joiner(other), {
+          maxBytes: 1e9,
+          maxFrames: 1e9,
+          maxTickBytes: 1e9,
+          onOverflow() {},
+          onStalled() {}
+        })
+      ).release()
+    }
+    publish(channel)
+    assert.strictEqual(encoded, 1)
+  })
+
+  it("drops the oldest channel that nobody uses when it is full, and who comes back to it finds a new epoch", () => {
+    const hub = make()
+    for (const address of ["a", "b", "c", "d"]) publish(hub.open(address, forever(10)))
+    assert.strictEqual(hub.size, 3)
+    assert.deepStrictEqual(hub.open("d", forever(10))!.log.position, ["e4", 1, 1])
+    assert.deepStrictEqual(hub.open("a", forever(10))!.log.position, ["e5", 1, 0])
+  })
+
+  it("never drops a channel that has subscribers or a running room", () => {
+    const hub = make()
+    hub.open("a", Log.nothing)!.holders++
+    const subscription = hub.open("b", Log.nothing)!.subscribe(subscriber().outbox)
+    hub.open("c", Log.nothing)!.holders++
+    assert.isUndefined(hub.open("d", Log.nothing))
+    hub.open("b", Log.nothing)!.unsubscribe(subscription)
+    assert.isDefined(hub.open("d", Log.nothing))
+    assert.strictEqual(hub.open("a", Log.nothing)!.log.epoch, "e1")
+  })
+
+  it("keeps so many bytes in all logs together, and the oldest events leave first", () => {
+    const hub = make({ historyBytes: 2_000 })
+    const [a, b] = [hub.open("a", forever(1_000))!, hub.open("b", forever(1_000))!]
+    for (let index = 0; index < 100; index++) publish(index % 2 ? a : b)
+    assert.isAtMost(a.log.bytes + b.log.bytes, 2_000)
+    assert.isAtLeast(a.log.bytes + b.log.bytes, 1_900)
+    assert.isAtMost(Math.abs(a.log.size - b.log.size), 1)
+  })
+
+  it("does not forget to count what left by age: history stays available for ever", () => {
+    let now = 0
+    const hub = new Hub({ maxChannels: 3, historyBytes: 2_000, now: () => now, nextEpoch: () => "e" })
+    const channel = hub.open("a", { capacity: 1_000, timeToLive: 10 })!
+    for (let round = 0; round < 100; round++) {
+      for (let index = 0; index < 5; index++) publish(channel)
+      now += 100
+      // A member that comes back looks for what it missed, and finds that it is too old.
+      assert.isUndefined(channel.log.since(["e", 1, channel.log.offset - 1], now))
+    }
+    for (let index = 0; index < 5; index++) publish(channel)
+    assert.strictEqual(channel.log.since(["e", 1, channel.log.offset - 5], now)?.length, 5)
+  })
+})
