@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Transport from "../src/engine/Transport.ts"
 import * as Shim from "./shim.ts"
+import * as Web from "./web.ts"
 
 export { runMain } from "./process.ts"
 
@@ -17,7 +18,8 @@ export const capabilities: Transport.Capabilities = {
   drain: true,
   limitsMessages: true,
   closesOnInvalidFrames: true,
-  refusesUnmaskedFrames: true
+  refusesUnmaskedFrames: true,
+  strictFrames: true
 }
 
 interface BunSocket {
@@ -32,51 +34,44 @@ interface BunSocket {
   resume(): void
   terminate(): void
 }
-interface BunServer {
-  readonly port: number
-  upgrade(request: Request, options: { readonly data: Data; readonly headers: Record<string, string> }): boolean
+/** What is used of Bun's `Server`. */
+export interface BunServer {
+  upgrade(request: Request, options: any): boolean
   requestIP(request: Request): { readonly address: string } | null
+}
+interface Listening extends BunServer {
+  readonly port: number
   stop(closeActiveConnections: boolean): Promise<void>
 }
-interface BunOptions {
-  readonly port: number
-  readonly hostname: string
+interface BunOptions extends Shim.Where {
   readonly idleTimeout: number
   readonly fetch: (request: Request, server: BunServer) => Response | undefined | Promise<Response>
   readonly error: () => Response
-  readonly websocket: {
-    readonly idleTimeout: number
-    readonly sendPings: boolean
-    readonly perMessageDeflate: boolean
-    readonly maxPayloadLength: number
-    readonly backpressureLimit: number
-    readonly closeOnBackpressureLimit: boolean
-    readonly open: (ws: BunSocket) => void
-    readonly message: (ws: BunSocket, data: string | Uint8Array) => void
-    readonly drain: (ws: BunSocket) => void
-    readonly close: (ws: BunSocket, code: number, reason: string) => void
-  }
+  readonly websocket: BunWebSocket
 }
-declare const Bun: { readonly serve: (options: BunOptions) => BunServer }
+/** What is used of the `websocket` of `Bun.serve`. */
+export interface BunWebSocket {
+  readonly open: (ws: any) => void
+  readonly message: (ws: any, data: any) => void
+  readonly drain: (ws: any) => void
+  readonly close: (ws: any, code: number, reason: string) => void
+  readonly [setting: string]: any
+}
+declare const Bun: { readonly serve: (options: BunOptions) => Listening }
 
 /** The socket whose `message` callback runs, and what to call when it ends. */
 let current: BunSocket | undefined
 const flushes: Array<() => void> = []
 
-interface Data {
+/** What a socket of heddle's carries. */
+class Data {
+  socket: Shim.Open | undefined = undefined
+  leaving = false
   readonly accepted: Transport.Accepted
-  socket: Shim.Attached | undefined
-  leaving: boolean
-}
-
-const toUpgradeRequest = (request: Request, server: BunServer): Transport.UpgradeRequest => {
-  const headers = Object.assign(Object.create(null), Object.fromEntries(request.headers))
-  return {
-    method: request.method,
-    url: request.url.slice(request.url.indexOf("/", request.url.indexOf("//") + 2)),
-    headers,
-    protocols: Shim.offered(headers["sec-websocket-protocol"]),
-    address: server.requestIP(request)?.address ?? ""
+  readonly sockets: Set<Shim.Open>
+  constructor(accepted: Transport.Accepted, sockets: Set<Shim.Open>) {
+    this.accepted = accepted
+    this.sockets = sockets
   }
 }
 
@@ -103,57 +98,59 @@ const toSocket = (ws: BunSocket): Transport.Socket => ({
   terminate: () => leaving(ws, () => ws.terminate())
 })
 
-const serve = (where: Required<Shim.Options>, acceptor: Transport.Acceptor) => {
-  const sockets = new Set<Shim.Attached>()
+const upgrade = ({ acceptor, sockets }: Shim.Serving, request: Request, server: BunServer): Response | undefined => {
+  const verdict = acceptor.upgrade(Web.toUpgradeRequest(request, addressOf(request, server)))
+  if (verdict._tag === "Refusal") return Web.toResponse(verdict)
+  return server.upgrade(request, {
+      data: new Data(verdict, sockets),
+      // Empty: nothing. Without the header Bun echoes the first protocol offered, which may be a token.
+      headers: { "Sec-WebSocket-Protocol": verdict.protocol ?? "" }
+    })
+    ? undefined
+    : new Response(null, { status: 400 })
+}
+
+const addressOf = (request: Request, server: BunServer): string => server.requestIP(request)?.address ?? ""
+
+const websocket = {
+  idleTimeout: 0,
+  sendPings: false,
+  perMessageDeflate: false,
+  backpressureLimit: 2 ** 30,
+  closeOnBackpressureLimit: false,
+  open: (ws: BunSocket) => {
+    ws.binaryType = "uint8array"
+    const socket = toSocket(ws)
+    ws.data.socket = new Shim.Open(ws.data.sockets, ws.data.accepted.open(socket), socket.terminate!)
+  },
+  message: (ws: BunSocket, data: string | Uint8Array) => {
+    current = ws
+    ws.data.socket!.handler.message(data)
+    current = undefined
+    for (const flush of flushes) flush()
+    flushes.length = 0
+  },
+  drain: ({ data }: BunSocket) => data.socket!.handler.drain(),
+  close: ({ data }: BunSocket, code: number, reason: string) => {
+    // Looked up then: who closes within `open` has no handler yet.
+    if (data.leaving) queueMicrotask(() => data.socket!.close(code, reason))
+    else data.socket!.close(code, reason)
+  }
+}
+
+const serve = (where: Shim.Where, acceptor: Transport.Acceptor) => {
+  const serving: Shim.Serving = { acceptor, sockets: new Set() }
   const server = Bun.serve({
     ...where,
     idleTimeout: 255, // The longest there is: long polls wait.
-    fetch: (request, server) => {
-      if (request.method !== "GET" || request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-        return acceptor.fetch(request)
-      }
-      const verdict = acceptor.upgrade(toUpgradeRequest(request, server))
-      if (verdict._tag === "Refusal") {
-        return new Response(verdict.body, {
-          status: verdict.status,
-          headers: { ...verdict.headers, connection: "close" }
-        })
-      }
-      return server.upgrade(request, {
-          data: { accepted: verdict, socket: undefined, leaving: false },
-          // Empty: nothing. Without the header Bun echoes the first protocol offered, which may be a token.
-          headers: { "Sec-WebSocket-Protocol": verdict.protocol ?? "" }
-        })
-        ? undefined
-        : new Response(null, { status: 400 })
-    },
+    fetch: (request, server) =>
+      Web.isUpgrade(request)
+        ? upgrade(serving, request, server)
+        : acceptor.fetch(request, addressOf(request, server)),
     error: () => new Response(null, { status: 500 }),
-    websocket: {
-      idleTimeout: 0,
-      sendPings: false,
-      perMessageDeflate: false,
-      maxPayloadLength: acceptor.maxMessageBytes,
-      backpressureLimit: 2 ** 30,
-      closeOnBackpressureLimit: false,
-      open: (ws) => {
-        ws.binaryType = "uint8array"
-        ws.data.socket = new Shim.Attached(sockets, ws.data.accepted.open(toSocket(ws)))
-      },
-      message: (ws, data) => {
-        current = ws
-        ws.data.socket!.handler.message(data)
-        current = undefined
-        for (const flush of flushes) flush()
-        flushes.length = 0
-      },
-      drain: ({ data }) => data.socket!.handler.drain(),
-      close: ({ data: { leaving, socket } }, code, reason) => {
-        if (leaving) queueMicrotask(() => socket!.close(code, reason))
-        else socket!.close(code, reason)
-      }
-    }
+    websocket: { ...websocket, maxPayloadLength: acceptor.maxMessageBytes }
   })
-  return { server, sockets }
+  return { server, serving }
 }
 
 /**
@@ -173,13 +170,69 @@ export const layer = (options?: Shim.Options): Layer.Layer<Transport.Transport> 
           try: () => serve(where, acceptor),
           catch: (cause) => Shim.listenError(where, cause)
         }),
-        ({ server, sockets }) =>
+        ({ server, serving }) =>
           Effect.promise(() => {
-            Shim.closeAll(sockets)
+            Shim.closeAll(serving)
             return server.stop(true)
           })
-      ).pipe(Effect.map(({ server }) => Shim.addressOf(where.hostname, server.port)))
+      ).pipe(Effect.map(({ server }) => Shim.addressOf(where, server.port)))
   })
+}
+
+/** What goes into the user's own `Bun.serve`, and the transport that takes its part of it. */
+export interface Attachment {
+  /** Serves an engine on the user's server. */
+  readonly layer: Layer.Layer<Transport.Transport>
+  /** Wraps the `fetch` of the server: what is not an upgrade to a path of the engine's is left to it. */
+  readonly fetch: <S extends BunServer, A>(
+    fetch: (request: Request, server: S) => A
+  ) => (request: Request, server: S) => A | Response | undefined
+  /** Wraps the `websocket` of the server, if it has one of its own: sockets that are not the engine's are left to it. */
+  readonly websocket: (websocket?: object) => BunWebSocket
+}
+
+const callbacks = ["open", "message", "drain", "close", "ping", "pong"] as const
+
+/** Bun drops what is sent past this limit, without a word: it stays above all that is ever handed over. */
+const leastBackpressureLimit = 2 ** 23
+
+const merge = (theirs: { readonly [name: string]: any }): BunWebSocket => {
+  const merged: Record<string, any> = { ...websocket, ...theirs }
+  merged["backpressureLimit"] = Math.max(merged["backpressureLimit"], leastBackpressureLimit)
+  for (const name of callbacks) {
+    const ours: ((...args: any) => void) | undefined = (websocket as Record<string, any>)[name]
+    merged[name] = (ws: { readonly data: unknown }, ...args: ReadonlyArray<unknown>) =>
+      ws.data instanceof Data ? ours?.(ws, ...args) : theirs[name]?.(ws, ...args)
+  }
+  return merged as BunWebSocket
+}
+
+/**
+ * Attaches to the user's own `Bun.serve`.
+ *
+ * **Details**
+ *
+ * Takes the upgrades to the paths of the engine and nothing else, as long as the engine runs; closing it closes its own
+ * sockets and never the server. The settings of `websocket` are the user's, as `maxPayloadLength`; `idleTimeout` is 0
+ * unless set, since the engine has a heartbeat of its own.
+ *
+ * @example
+ * ```ts
+ * const heddle = attach()
+ * Bun.serve({ fetch: heddle.fetch(app.fetch), websocket: heddle.websocket() })
+ * Engine.layer({ path: "/live", rooms: [ChatLive] }).pipe(Layer.provide(heddle.layer), Layer.launch, runMain)
+ * ```
+ */
+export const attach = (): Attachment => {
+  const engines = new Web.Attachments()
+  return {
+    layer: Shim.layerAttached({ ...capabilities, limitsMessages: false }, engines.add),
+    fetch: (fetch) => (request, server) => {
+      const engine = engines.find(request)
+      return engine === undefined ? fetch(request, server) : upgrade(engine, request, server)
+    },
+    websocket: (theirs = {}) => merge(theirs as {})
+  }
 }
 
 /**

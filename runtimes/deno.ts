@@ -10,6 +10,7 @@ import { setTimeout } from "node:timers"
 import * as Transport from "../src/engine/Transport.ts"
 import { makeRunMain } from "./process.ts"
 import * as Shim from "./shim.ts"
+import * as Web from "./web.ts"
 
 /** What Deno's transport can do. */
 export const capabilities: Transport.Capabilities = {
@@ -19,19 +20,25 @@ export const capabilities: Transport.Capabilities = {
   drain: false,
   limitsMessages: false,
   closesOnInvalidFrames: false,
-  refusesUnmaskedFrames: false
+  refusesUnmaskedFrames: false,
+  strictFrames: false
 }
 
 interface DenoServer {
   readonly addr: { readonly port: number }
   readonly finished: Promise<void>
 }
-interface DenoInfo {
-  readonly remoteAddr: { readonly hostname: string }
+/** What is used of what Deno tells about a request. */
+export interface DenoInfo {
+  readonly remoteAddr: object
 }
 declare const Deno: {
   readonly serve: (
-    options: Required<Shim.Options> & {
+    options: {
+      readonly port: number
+      readonly hostname: string
+      readonly cert?: string
+      readonly key?: string
       readonly signal: AbortSignal
       readonly onListen: () => void
       readonly onError: () => Response
@@ -44,17 +51,8 @@ declare const Deno: {
   ) => { readonly socket: WebSocket; readonly response: Response }
 }
 
-const toUpgradeRequest = (request: Request, info: DenoInfo): Transport.UpgradeRequest => {
-  // Copied: after the upgrade the request's headers can no longer be read.
-  const headers = Object.assign(Object.create(null), Object.fromEntries(request.headers))
-  return {
-    method: request.method,
-    url: request.url.slice(request.url.indexOf("/", request.url.indexOf("//") + 2)),
-    headers,
-    protocols: Shim.offered(headers["sec-websocket-protocol"]),
-    address: info.remoteAddr.hostname
-  }
-}
+/** Absent where the server listens on a path of the file system. */
+const addressOf = ({ remoteAddr }: DenoInfo): string => (remoteAddr as { readonly hostname?: string }).hostname ?? ""
 
 const toSocket = (ws: WebSocket): Transport.Socket => ({
   send: (data) => {
@@ -75,47 +73,58 @@ export const runMain = makeRunMain(() => {
   if (dropped) setTimeout(() => process.exit(), 500).unref()
 })
 
-const serve = (where: Required<Shim.Options>, acceptor: Transport.Acceptor) => {
-  const sockets = new Set<Shim.Attached>()
-  const stop = new AbortController()
-  const attach = (ws: WebSocket, accepted: Transport.Accepted) => {
-    ws.binaryType = "arraybuffer"
-    ws.onopen = () => {
-      const socket = new Shim.Attached(sockets, accepted.open(toSocket(ws)))
-      ws.onmessage = ({ data }) => socket.handler.message(typeof data === "string" ? data : new Uint8Array(data))
-      ws.onclose = ({ code, reason }) => socket.close(code || 1006, reason) // 0 when there was no close frame.
-    }
-    // A reset before the socket is open.
-    ws.onerror = constVoid
+const opened = (ws: WebSocket, accepted: Transport.Accepted, sockets: Set<Shim.Open>): void => {
+  ws.binaryType = "arraybuffer"
+  ws.onopen = () => {
+    const socket = new Shim.Open(sockets, accepted.open(toSocket(ws)), () => ws.close(1001, ""))
+    ws.onmessage = ({ data }) => socket.handler.message(typeof data === "string" ? data : new Uint8Array(data))
+    ws.onclose = ({ code, reason }) => socket.close(code || 1006, reason) // 0 when there was no close frame.
   }
-  const server = Deno.serve({
-    ...where,
-    signal: stop.signal,
-    onListen: constVoid,
-    onError: () => new Response(null, { status: 500 })
-  }, (request, info) => {
-    if (request.method !== "GET" || request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-      return acceptor.fetch(request)
-    }
-    const verdict = acceptor.upgrade(toUpgradeRequest(request, info))
-    if (verdict._tag === "Refusal") {
-      return new Response(verdict.body ?? null, {
-        status: verdict.status,
-        headers: { ...verdict.headers, connection: "close" }
-      })
-    }
-    try {
-      const { response, socket } = Deno.upgradeWebSocket(request, {
-        idleTimeout: 0,
-        ...(verdict.protocol === undefined ? {} : { protocol: verdict.protocol })
-      })
-      attach(socket, verdict)
-      return response
-    } catch {
-      return new Response(null, { status: 400 }) // A handshake without its headers.
-    }
-  })
-  return { server, sockets, stop }
+  // A reset before the socket is open.
+  ws.onerror = constVoid
+}
+
+/** Deno finds a protocol only in a list with a blank behind every comma, which clients need not send. */
+const offerOnly = (protocol: string, request: Request): void => {
+  const headers = new Headers(request.headers)
+  headers.set("sec-websocket-protocol", protocol)
+  Object.defineProperty(request, "headers", { value: headers })
+}
+
+const upgrade = ({ acceptor, sockets }: Shim.Serving, request: Request, info: DenoInfo): Response => {
+  const verdict = acceptor.upgrade(Web.toUpgradeRequest(request, addressOf(info)))
+  if (verdict._tag === "Refusal") return Web.toResponse(verdict)
+  if (verdict.protocol !== undefined) offerOnly(verdict.protocol, request)
+  try {
+    const { response, socket } = Deno.upgradeWebSocket(request, {
+      idleTimeout: 0,
+      ...(verdict.protocol === undefined ? {} : { protocol: verdict.protocol })
+    })
+    opened(socket, verdict, sockets)
+    return response
+  } catch {
+    return new Response(null, { status: 400 }) // A handshake without its headers.
+  }
+}
+
+const serve = ({ hostname, port, tls }: Shim.Where, acceptor: Transport.Acceptor) => {
+  const serving: Shim.Serving = { acceptor, sockets: new Set() }
+  const stop = new AbortController()
+  const server = Deno.serve(
+    {
+      hostname,
+      port,
+      ...tls,
+      signal: stop.signal,
+      onListen: constVoid,
+      onError: () => new Response(null, { status: 500 })
+    },
+    (request, info) =>
+      Web.isUpgrade(request)
+        ? upgrade(serving, request, info)
+        : acceptor.fetch(request, addressOf(info))
+  )
+  return { server, serving, stop }
 }
 
 /**
@@ -135,15 +144,57 @@ export const layer = (options?: Shim.Options): Layer.Layer<Transport.Transport> 
           try: () => serve(where, acceptor),
           catch: (cause) => Shim.listenError(where, cause)
         }),
-        ({ server, sockets, stop }) =>
+        ({ server, serving, stop }) =>
           Effect.promise(() => {
-            dropped ||= sockets.size > 0
-            Shim.closeAll(sockets)
+            dropped ||= serving.sockets.size > 0
+            Shim.closeAll(serving)
             stop.abort()
             return server.finished
           })
-      ).pipe(Effect.map(({ server }) => Shim.addressOf(where.hostname, server.addr.port)))
+      ).pipe(Effect.map(({ server }) => Shim.addressOf(where, server.addr.port)))
   })
+}
+
+/** What goes into the user's own `Deno.serve`, and the transport that takes its part of it. */
+export interface Attachment {
+  /** Serves an engine on the user's server. */
+  readonly layer: Layer.Layer<Transport.Transport>
+  /** Wraps the handler of the server: what is not an upgrade to a path of the engine's is left to it. */
+  readonly fetch: <I extends DenoInfo, A>(
+    handler: (request: Request, info: I) => A
+  ) => (request: Request, info: I) => A | Response
+}
+
+/**
+ * Attaches to the user's own `Deno.serve`.
+ *
+ * **Details**
+ *
+ * Takes the upgrades to the paths of the engine and nothing else, as long as the engine runs; closing it closes its own
+ * sockets and never the server.
+ *
+ * @example
+ * ```ts
+ * const heddle = attach()
+ * Deno.serve(heddle.fetch(app.fetch))
+ * Engine.layer({ path: "/live", rooms: [ChatLive] }).pipe(Layer.provide(heddle.layer), Layer.launch, runMain)
+ * ```
+ */
+export const attach = (): Attachment => {
+  const engines = new Web.Attachments()
+  return {
+    layer: Shim.layerAttached(capabilities, (serving) => {
+      const detach = engines.add(serving)
+      return () => {
+        dropped ||= serving.sockets.size > 0
+        detach()
+      }
+    }),
+    fetch: (handler) => (request, info) => {
+      const engine = engines.find(request)
+      return engine === undefined ? handler(request, info) : upgrade(engine, request, info)
+    }
+  }
 }
 
 /**

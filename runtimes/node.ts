@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Http from "node:http"
+import * as Https from "node:https"
 import type { AddressInfo, Socket as RawSocket } from "node:net"
-import { Readable } from "node:stream"
-import { pipeline } from "node:stream/promises"
-import { type WebSocket, WebSocketServer } from "ws"
 import * as Transport from "../src/engine/Transport.ts"
+import * as NodeHttp from "./nodeHttp.ts"
+import * as NodeUpgrade from "./nodeUpgrade.ts"
 import * as Shim from "./shim.ts"
 
 export { runMain } from "./process.ts"
@@ -23,118 +23,27 @@ export const capabilities: Transport.Capabilities = {
   drain: true,
   limitsMessages: true,
   closesOnInvalidFrames: true,
-  refusesUnmaskedFrames: true
+  refusesUnmaskedFrames: true,
+  strictFrames: true
 }
 
-const isUpgrade = (request: Http.IncomingMessage) =>
-  request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket"
-
-const toUpgradeRequest = (request: Http.IncomingMessage): Transport.UpgradeRequest => {
-  const headers: Record<string, string> = Object.create(null)
-  for (const [name, values] of Object.entries(request.headersDistinct)) headers[name] = values!.join(", ")
-  return {
-    method: request.method!,
-    url: request.url!,
-    headers,
-    protocols: Shim.offered(headers["sec-websocket-protocol"]),
-    address: request.socket.remoteAddress ?? ""
-  }
-}
-
-const toSocket = (ws: WebSocket, raw: RawSocket): Transport.Socket => ({
-  send: (data) => ws.send(data), // Ignored by `ws` once it is closing.
-  bufferedAmount: () => raw.writableLength,
-  close: (code, reason) => {
-    ws.close(code, reason)
-    ws.resume() // The answer to the close frame must be read.
-  },
-  tickEnd: Shim.tickEnd,
-  pause: () => ws.pause(),
-  resume: () => ws.resume(),
-  terminate: () => ws.terminate()
-})
-
-const toRequest = (incoming: Http.IncomingMessage, signal: AbortSignal): Request => {
-  const { headers, headersDistinct, method = "GET", url = "/" } = incoming
-  const bodiless = method === "GET" || method === "HEAD"
-  return new Request(url.startsWith("/") ? `http://${headers.host ?? "localhost"}${url}` : url, {
-    method,
-    headers: Object.entries(headersDistinct).flatMap(([name, values]) =>
-      values!.map((value): [string, string] => [name, value])
-    ),
-    signal,
-    ...(bodiless ? {} : { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: "half" })
-  })
-}
-
-const respond = async (response: Response, request: Http.IncomingMessage, out: Http.ServerResponse) => {
-  out.statusCode = response.status
-  out.setHeaders(response.headers)
-  if (response.body === null) out.end()
-  else if (request.method === "HEAD") await Promise.all([response.body.cancel(), out.end()])
-  else await pipeline(response.body as any, out)
-}
-
-const refuse = (refusal: Transport.Refusal, request: Http.IncomingMessage, raw: RawSocket) => {
-  const out = new Http.ServerResponse(request)
-  out.shouldKeepAlive = false
-  out.assignSocket(raw)
-  out.on("finish", () => raw.destroySoon())
-  const body = refusal.body ?? ""
-  out.writeHead(refusal.status, { ...refusal.headers, "content-length": Buffer.byteLength(body) })
-  out.end(body)
-}
-
-/** A function of its own, so that what listens for the life of a socket does not keep its upgrade request alive. */
-const attach = (ws: WebSocket, raw: RawSocket, socket: Shim.Attached) => {
-  ws.on(
-    "message",
-    (data: Buffer, isBinary) =>
-      socket.handler.message(isBinary ? new Uint8Array(data.buffer, data.byteOffset, data.length) : data.toString())
-  )
-  ws.on("close", (code, reason) => socket.close(code, reason.toString()))
-  ws.on("error", constVoid)
-  raw.on("drain", () => socket.handler.drain())
-}
-
-const serve = (acceptor: Transport.Acceptor) => {
+const serve = ({ tls }: Shim.Where, acceptor: Transport.Acceptor) => {
   const connections = new Set<RawSocket>()
-  const sockets = new Set<Shim.Attached>()
-  let protocol: string | undefined
-  const wss = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: acceptor.maxMessageBytes,
-    // Called synchronously by `handleUpgrade`, and only if the client offered any.
-    handleProtocols: () => protocol ?? false
-  })
-  const server = Http.createServer({ shouldUpgradeCallback: isUpgrade }, (request, out) => {
-    const aborted = new AbortController()
-    out.on("close", () => out.writableFinished || aborted.abort())
-    Promise.resolve().then(() => acceptor.fetch(toRequest(request, aborted.signal)))
-      .then((response) => respond(response, request, out))
-      .catch(() => out.headersSent ? out.destroy() : out.writeHead(500).end())
-  })
-  server.on("connection", (raw: RawSocket) => {
+  const serving: Shim.Serving = { acceptor, sockets: new Set() }
+  const options = { shouldUpgradeCallback: NodeUpgrade.isUpgrade }
+  const listener = NodeHttp.listener(acceptor.fetch)
+  const server = tls === undefined
+    ? Http.createServer(options, listener)
+    : Https.createServer({ ...options, cert: tls.cert, key: tls.key }, listener)
+  const track = (raw: RawSocket) => {
     connections.add(raw)
-    // From the start: between `upgrade` and the end of the handshake a reset would find no listener and end the process.
     raw.on("error", constVoid)
     raw.on("close", () => connections.delete(raw))
-  })
-  server.on("upgrade", (request, stream, head) => {
-    const raw = stream as RawSocket
-    const verdict = acceptor.upgrade(toUpgradeRequest(request))
-    if (verdict._tag === "Refusal") return refuse(verdict, request, raw)
-    protocol = verdict.protocol
-    wss.handleUpgrade(
-      request,
-      raw,
-      head,
-      (ws) => attach(ws, raw, new Shim.Attached(sockets, verdict.open(toSocket(ws, raw))))
-    )
-  })
-  return { server, connections, sockets }
+  }
+  server.on("connection", track)
+  server.on("secureConnection", track)
+  server.on("upgrade", NodeUpgrade.make(serving))
+  return { server, connections, serving }
 }
 
 /**
@@ -151,9 +60,9 @@ export const layer = (options?: Shim.Options): Layer.Layer<Transport.Transport> 
     listen: (acceptor) =>
       Effect.acquireRelease(
         Effect.callback<ReturnType<typeof serve>, Transport.ListenError>((resume) => {
-          const serving = serve(acceptor)
           const fail = (cause: unknown) => resume(Effect.fail(Shim.listenError(where, cause)))
           try {
+            const serving = serve(where, acceptor)
             // Stays: an accept that fails later, for want of descriptors, must not end the process.
             serving.server.on("error", fail)
             serving.server.listen(where.port, where.hostname, () => resume(Effect.succeed(serving)))
@@ -161,15 +70,90 @@ export const layer = (options?: Shim.Options): Layer.Layer<Transport.Transport> 
             fail(cause)
           }
         }),
-        ({ connections, server, sockets }) =>
+        ({ connections, server, serving }) =>
           Effect.callback<void>((resume) => {
             server.close(() => resume(Effect.void))
-            Shim.closeAll(sockets)
+            Shim.closeAll(serving)
             for (const raw of connections) raw.destroy()
           })
-      ).pipe(Effect.map(({ server }) => Shim.addressOf(where.hostname, (server.address() as AddressInfo).port)))
+      ).pipe(Effect.map(({ server }) => Shim.addressOf(where, (server.address() as AddressInfo).port)))
   })
 }
+
+/** The engines attached to a server, and what it did before. */
+interface Attachments {
+  readonly engines: Map<Shim.Serving, NodeUpgrade.OnUpgrade>
+  readonly detach: () => void
+}
+
+/** Decides whether a request is an upgrade; of Node, but not yet of its types. */
+interface Upgrading {
+  shouldUpgradeCallback: (request: Http.IncomingMessage) => boolean
+}
+
+const attachments = new WeakMap<object, Attachments>()
+
+const attach = (server: Http.Server & Upgrading): Attachments => {
+  const engines: Attachments["engines"] = new Map()
+  const find = (request: Http.IncomingMessage): NodeUpgrade.OnUpgrade | undefined => {
+    if (!NodeUpgrade.isUpgrade(request)) return undefined
+    for (const [{ acceptor }, upgrade] of engines) if (acceptor.owns?.(request.url!) !== false) return upgrade
+    return undefined
+  }
+  const onUpgrade: NodeUpgrade.OnUpgrade = (request, raw, head) => {
+    const upgrade = find(request)
+    if (upgrade === undefined) return
+    // Node no longer listens: a reset before the end of the handshake would end the process.
+    raw.on("error", constVoid)
+    upgrade(request, raw, head)
+  }
+  // While anybody listens for upgrades, Node no longer gives other requests that ask for one to the HTTP handlers.
+  const theirs = server.shouldUpgradeCallback
+  const shouldUpgrade = (request: Http.IncomingMessage) =>
+    find(request) !== undefined || (server.listenerCount("upgrade") > 1 && theirs.call(server, request))
+  server.shouldUpgradeCallback = shouldUpgrade
+  server.on("upgrade", onUpgrade)
+  return {
+    engines,
+    detach: () => {
+      server.off("upgrade", onUpgrade)
+      if (server.shouldUpgradeCallback === shouldUpgrade) server.shouldUpgradeCallback = theirs
+    }
+  }
+}
+
+/**
+ * Serves on a `node:http` or `node:https` server that is the user's own, as the one of Express or Fastify.
+ *
+ * **Details**
+ *
+ * Takes the upgrades to the paths of the engine and nothing else: other upgrades and all HTTP requests are left to the
+ * server's own handlers. Closing its scope takes its listeners off and drops its own sockets, never the server.
+ *
+ * **Gotchas**
+ *
+ * Other WebSocket libraries on the same server must leave alone what is not theirs. `ws` does with `noServer`; with
+ * `server` and `path` it answers every other path with 400.
+ *
+ * @example
+ * ```ts
+ * const server = Http.createServer(app).listen(3000)
+ * Engine.layer({ path: "/live", rooms: [ChatLive] }).pipe(Layer.provide(layerAttach(server)), Layer.launch, runMain)
+ * ```
+ */
+export const layerAttach = (server: Http.Server): Layer.Layer<Transport.Transport> =>
+  Shim.layerAttached(capabilities, (serving) => {
+    const attached = attachments.get(server) ?? attach(server as Http.Server & Upgrading)
+    attachments.set(server, attached)
+    attached.engines.set(serving, NodeUpgrade.make(serving))
+    return () => {
+      attached.engines.delete(serving)
+      if (attached.engines.size === 0) {
+        attachments.delete(server)
+        attached.detach()
+      }
+    }
+  })
 
 /**
  * Serves where the environment says: on port `PORT` (3000 unless set) of the address `HOST` (127.0.0.1 unless set).

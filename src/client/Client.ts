@@ -16,6 +16,7 @@ import type * as SubscriptionRef from "effect/SubscriptionRef"
 import type * as Room from "../contract/Definition.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Topic from "../contract/Topic.ts"
+import type { Codec } from "../wire/Codec.ts"
 import * as Contract from "../wire/Contract.ts"
 import { json } from "../wire/Json.ts"
 import type { Channel } from "./Channel.ts"
@@ -86,6 +87,8 @@ export interface Options {
   readonly reconnect?: { readonly base?: Duration.Input; readonly max?: Duration.Input }
   /** Requests and notices that may wait to be sent, and rooms that may wait to be joined: 256. */
   readonly offlineQueue?: number
+  /** How it speaks with the server: JSON unless said; `msgpack` of `heddle/msgpack` for binary messages. */
+  readonly codec?: Codec
   /** Events of one room that may wait to be read, and payloads of one topic: 1,024. */
   readonly eventBuffer?: number
   /**
@@ -127,7 +130,7 @@ export const make: (options: Options) => Effect.Effect<Client, never, Scope.Scop
   const core = new Core({
     url: options.url,
     connect: yield* Connector,
-    codec: json,
+    codec: options.codec ?? json,
     clock: yield* Clock.Clock,
     dispatcher: scheduler.makeDispatcher(),
     state,

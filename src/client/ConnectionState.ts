@@ -30,4 +30,5 @@ export interface Stopped {
   readonly reason: string
 }
 
+/** Where a client stands with its server. */
 export type ConnectionState = Connecting | Online | Waiting | Stopped

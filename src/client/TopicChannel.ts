@@ -99,7 +99,11 @@ export class TopicChannel implements Channel {
   }
 
   /** Begins to read what is published from now on; `close` answers how many others still read. */
-  subscribe() {
+  subscribe(): {
+    readonly channel: TopicChannel
+    readonly pull: ReturnType<typeof pull>
+    readonly close: () => number
+  } {
     const { feed } = this
     const reader = feed.add(feed.end)
     this.streams++

@@ -5,6 +5,7 @@
 /** What a client does after a close. */
 export type Action = "reconnect" | "reauthenticate" | "stop"
 
+/** One row of the table. */
 export interface CloseCode {
   readonly code: number
   readonly name: string

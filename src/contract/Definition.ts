@@ -103,8 +103,11 @@ type Get<A, K extends PropertyKey, Default = never> = A extends { readonly [P in
 export type Requests<R> = Get<Def<R>, "requests", {}>
 export type Notices<R> = Get<Def<R>, "notices", {}>
 export type Events<R> = Get<Def<R>, "events", {}>
+/** The key of a room; a string unless its contract says otherwise. */
 export type Key<R> = Get<Def<R>, "key"> extends infer K ? [K] extends [never] ? string : TypeOf<K> : never
+/** What members see of each other; nothing unless the contract says otherwise. */
 export type Presence<R> = Get<Def<R>, "presence"> extends infer P ? [P] extends [never] ? void : TypeOf<P> : never
+/** What a member must know at its position; nothing unless the contract says otherwise. */
 export type Snapshot<R> = Get<Def<R>, "snapshot"> extends infer P ? [P] extends [never] ? void : TypeOf<P> : never
 type JoinDef<R> = Get<Def<R>, "join", {}>
 export type JoinPayload<R> = TypeOf<Get<JoinDef<R>, "payload", {}>>
@@ -120,6 +123,7 @@ export type RequestSuccess<M> = Get<M, "success"> extends infer S ? [S] extends 
 export type RequestFailure<M> = TypeOf<Get<M, "error">>
 
 export type EventFields<E> = E extends Volatile<infer P> ? P : E
+/** What a receiver of an event gets. */
 export type EventPayload<R, N extends keyof Events<R>> = TypeOf<EventFields<Events<R>[N]>>
 export type EventInput<R, N extends keyof Events<R>> = InputOf<EventFields<Events<R>[N]>>
 

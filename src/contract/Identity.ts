@@ -6,7 +6,9 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
+/** The brand of identities. */
 export const TypeId = "~heddle/Identity"
+/** The brand of identities. */
 export type TypeId = typeof TypeId
 
 /** The brand of identities: services whose value differs from one connection to another. */
@@ -14,6 +16,7 @@ export interface Any {
   readonly [TypeId]: TypeId
 }
 
+/** What {@link Service} gives: a service class with the brand. */
 export interface IdentityClass<Self, Key extends string, Shape> extends Context.Service<Self, Shape> {
   new(_: never): Context.ServiceClass.Shape<Key, Shape> & Any
   readonly key: Key
@@ -57,6 +60,7 @@ export interface Authenticator<in out I> {
 /** What the engine runs once per connection, within the handshake time. */
 export interface AuthenticatorService {
   readonly identity: string
+  /** Gives the identity, or refuses the credentials. */
   readonly authenticate: (handshake: Handshake) => Effect.Effect<unknown, Unauthorized>
 }
 
@@ -96,6 +100,7 @@ export type Identities = ReadonlyMap<string, unknown>
 
 /** Where a member keeps the identities of its session. */
 export const Identified = "~heddle/Identity/identities"
+/** Whoever has identities: members, and who wants to become one. */
 export interface Identified {
   readonly [Identified]: Identities
 }

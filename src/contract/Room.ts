@@ -50,11 +50,15 @@ export interface Behavior<in out Name extends string> {
 }
 
 /** Handlers as the engine calls them; their services come from {@link BehaviorService.context} and the caller. */
-export type AnyHandlers = { readonly [name: string]: (request: never) => Effect.Effect<unknown, unknown, unknown> }
+export type AnyHandlers = {
+  /** By the name of the message, or `join`, `snapshot` and `leave`. */
+  readonly [name: string]: (request: never) => Effect.Effect<unknown, unknown, unknown>
+}
 
 /** What a room's layer holds: contract, behaviour and the services around it. */
 export interface BehaviorService {
   readonly contract: Any
+  /** Makes the handlers of one instance. */
   readonly init: (room: never) => AnyHandlers | Effect.Effect<AnyHandlers, unknown, Scope.Scope>
   readonly options: Options
   readonly context: Context.Context<never>

@@ -10,7 +10,9 @@ import type * as Scope from "effect/Scope"
 import type * as Room from "./Definition.ts"
 import type * as Identity from "./Identity.ts"
 
+/** The brand of topic contracts. */
 export const TypeId = "~heddle/Topic"
+/** The brand of topic contracts. */
 export type TypeId = typeof TypeId
 
 /** The key of a topic and what is published to it. `Room.volatile` payloads have no offset and may be lost. */
@@ -58,6 +60,7 @@ export interface Behavior<in out Name extends string> {
 /** What a topic's layer holds: contract, who may subscribe, and the services for that. */
 export interface BehaviorService {
   readonly contract: Any
+  /** Lets a subscriber in, or fails with {@link Forbidden}. */
   readonly authorize: (request: { readonly key: never }) => Effect.Effect<unknown, Forbidden>
   readonly context: Context.Context<never>
 }
@@ -75,6 +78,7 @@ export interface Any {
 }
 
 type Def<T> = T extends { readonly [TypeId]: infer D } ? D : never
+/** The key of a topic; a string unless its contract says otherwise. */
 export type Key<T> = Def<T> extends { readonly key: infer K } ? Room.TypeOf<K> : string
 type PayloadOf<T> = Def<T> extends { readonly payload: infer P } ? Room.EventFields<P> : never
 /** What a subscriber receives. */

@@ -19,7 +19,6 @@ import * as Authentication from "./Authentication.ts"
 import type { Core } from "./Core.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { Beating } from "./Heartbeat.ts"
-import { silenceMillis } from "./Heartbeat.ts"
 import type { Joiner, Stalled } from "./Outbox.ts"
 import { Outbox } from "./Outbox.ts"
 import type { Served } from "./Router.ts"
@@ -27,6 +26,7 @@ import { route } from "./Router.ts"
 import { Session } from "./Session.ts"
 import { TokenBucket } from "./TokenBucket.ts"
 import type * as Transport from "./Transport.ts"
+import * as Welcome from "./Welcome.ts"
 
 /** What all connections of an engine share. */
 export interface Shared {
@@ -250,22 +250,7 @@ export class Connection implements Transport.SocketHandler, Beating {
     const { limits } = core
     handshakes.remove(this)
     this.session = new Session(core.nextId(), this.outbox, identities)
-    this.session.send({
-      _tag: "welcome",
-      session: this.session.id,
-      heartbeat: limits.heartbeat,
-      silence: silenceMillis(limits.heartbeat),
-      limits: {
-        message: limits.messageBytes,
-        frames: limits.messageFrames,
-        payload: limits.joinBytes,
-        openRequests: limits.openRequests,
-        rooms: limits.roomsPerSession,
-        rate: limits.frameRate,
-        burst: limits.frameBurst
-      },
-      contracts: fingerprints
-    })
+    this.session.send(Welcome.make(this.session.id, limits, fingerprints))
   }
 
   private renew(session: Session, { ref, token }: Frame.ClientFrames["renew"]): Effect.Effect<void> | void {

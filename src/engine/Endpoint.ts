@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Pipeable from "effect/Pipeable"
-import type * as Types from "effect/Types"
 import type { Fields } from "../contract/Definition.ts"
 import * as Identity from "../contract/Identity.ts"
 import type {
@@ -189,6 +188,3 @@ export const publish = (
   options?: PublishOptions
 ): Effect.Effect<number, never, Engine> =>
   Effect.map(Effect.service(Engine), (engine) => engine.groups.publish(group, message, options?.except))
-
-/** Parameters of an endpoint's path, by its text. */
-export type Params<Path extends string, P extends Fields = {}> = Types.Simplify<ParamsOf<Path, P>>

@@ -104,7 +104,8 @@ export interface Socket<out Params = {}, out Query = {}> extends RequestOf<Param
    */
   readonly messages: Stream.Stream<Message>
   /**
-   * Sends one message, in the order of the calls; at most once. Bytes must not change afterwards.
+   * Sends one message, in the order of the calls; at most once. Bytes must not change afterwards; more than 16 MiB
+   * are a defect.
    *
    * Suspends while half of the outbox (1 MiB, 1,024 messages) waits for the client. When the client takes nothing for
    * 62.5 seconds meanwhile, the connection is closed with 4409.

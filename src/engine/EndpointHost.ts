@@ -43,7 +43,7 @@ const compile = (definition: Definition): Served => {
 export type Match = (request: Transport.UpgradeRequest) => Transport.Accepted | string
 
 export class EndpointHost {
-  readonly groups = new RawGroups()
+  readonly groups: RawGroups
   private readonly shared: RawShared & { context: Context.Context<never> }
   private readonly served: ReadonlyArray<Served>
   private waiters: Array<() => void> = []
@@ -64,6 +64,7 @@ export class EndpointHost {
     if (this.served.some(({ pattern }) => pattern.path === path)) {
       throw new Error(`heddle: endpoint "${path}" has the path of the rooms`)
     }
+    this.groups = new RawGroups(core.limits.outboxTickBytes)
     this.shared = {
       core,
       context: core.context,

@@ -91,7 +91,17 @@ export interface Options<
   readonly limits?: Partial<Limits.Limits>
 }
 
-type ServedLayer = Layer.Layer<Room.Behavior<any>, any, any> | Layer.Layer<Topic.Behavior<any>, any, any>
+/** Says nothing about its parameters: they would be inferred from here for a layer that is made in the list. */
+type ServedLayer = Layer.Any
+
+/** What in the list is neither a topic nor made by `toLayer`. */
+type CheckServed<Served> = {
+  readonly [I in keyof Served]: Served[I] extends Topic.Any ? unknown
+    : Served[I] extends Layer.Layer<infer ROut, infer _E, infer _RIn>
+      ? ROut extends Room.Behavior<any> | Topic.Behavior<any> ? unknown
+      : "heddle: a room or topic is served by the layer that its `toLayer` makes"
+    : unknown
+}
 
 /** How long rooms may take to end when the engine closes. */
 const stopMillis = 5_000
@@ -115,12 +125,12 @@ export const layer = <
   const Served extends ReadonlyArray<ServedLayer | Topic.Any> = [],
   const Endpoints extends ReadonlyArray<Endpoint.Any> = []
 >(
-  options: Options<Served, Endpoints>
+  options: Options<Served & CheckServed<Served>, Endpoints>
 ): Layer.Layer<
   Engine,
   Layer.Error<Extract<Served[number], ServedLayer>> | ListenError,
   Layer.Services<Extract<Served[number], ServedLayer>> | Endpoint.Services<Endpoints[number]> | Transport
-> => Layer.effect(Engine, make(options)) as never
+> => Layer.effect(Engine, make(options as AnyOptions)) as never
 
 type AnyOptions = Options<ReadonlyArray<ServedLayer | Topic.Any>, ReadonlyArray<Endpoint.Any>>
 

@@ -47,6 +47,7 @@ export interface Limits {
 const KiB = 1024
 const MiB = 1024 * KiB
 
+/** The bounds of an engine that says nothing else. */
 export const defaults: Limits = {
   messageBytes: 64 * KiB,
   messageFrames: 256,

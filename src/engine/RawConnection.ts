@@ -122,7 +122,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
   readonly send = (message: Message): Effect.Effect<void, Closed> =>
     Effect.suspend(() => {
       if (this.over || this.last !== undefined) return this.refusal
-      const frame = encode(message)
+      const frame = encode(message, this.shared.core.limits.outboxTickBytes)
       if (this.sends.length === 0 && this.fits(frame)) {
         this.outbox.push(frame)
         return Effect.void
@@ -257,8 +257,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
       )
     }
     if (this.over) this.gone()
-    else if (event === undefined) this.shut(CloseCode.internalError)
-    else this.leave(event)
+    else this.leave(event ?? crashed)
   }
 
   private gone(): void {
@@ -278,6 +277,8 @@ const endOf = (exit: Exit.Exit<unknown, Failure>): CloseEvent | undefined => {
   if (!(error instanceof Identity.Unauthorized)) return undefined
   return { code: CloseCode.unauthorized.code, reason: CloseFrame.clip(error.detail) }
 }
+
+const crashed: CloseEvent = { code: CloseCode.internalError.code, reason: CloseCode.internalError.name }
 
 const policyViolation = 1008
 const tooMany = (most: number) => new Reject({ code: policyViolation, reason: `at most ${most} groups` })

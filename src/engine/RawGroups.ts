@@ -14,17 +14,27 @@ export interface Grouped {
   readonly over: boolean
 }
 
-/** A message in the form that all its receivers share. */
-export const encode = (message: Message): Codec.Encoded =>
-  typeof message === "string"
-    ? { data: message, bytes: Utf8.byteLength(message) }
-    // Bytes of shared memory are copied: no runtime sends them.
-    : { data: isSendable(message) ? message : new Uint8Array(message), bytes: message.length }
+/**
+ * A message in the form that all its receivers share.
+ *
+ * Throws for one that no outbox would hold: a mistake in the application.
+ */
+export const encode = (message: Message, limit: number): Codec.Encoded => {
+  const bytes = typeof message === "string" ? Utf8.byteLength(message) : message.length
+  if (bytes > limit) throw new RangeError(`heddle: a message of ${bytes} bytes, more than ${limit}, cannot be sent`)
+  // Bytes of shared memory are copied: no runtime sends them.
+  return { data: typeof message === "string" || isSendable(message) ? message : new Uint8Array(message), bytes }
+}
 
 const isSendable = (bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> => bytes.buffer instanceof ArrayBuffer
 
 export class RawGroups {
   private readonly groups = new Map<string, Set<Grouped>>()
+  private readonly maxBytes: number
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes
+  }
 
   /** Groups with members. */
   get size(): number {
@@ -47,7 +57,7 @@ export class RawGroups {
     const group = this.groups.get(name)
     if (group === undefined) return 0
     const excepted = new Set((Array.isArray(except) ? except : [except]).map(({ id }: AnySocket) => id))
-    const encoded = encode(message)
+    const encoded = encode(message, this.maxBytes)
     let receivers = 0
     // A member whose outbox overflows ends here and now, and is no longer in the group.
     for (const member of group) {

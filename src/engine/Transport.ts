@@ -84,6 +84,7 @@ export interface Socket {
   readonly tickEnd: (flush: () => void) => void
   /** Stops reading from the peer, which also hides that it has gone; present if `capabilities.pause`. */
   readonly pause?: () => void
+  /** Reads again; present if `capabilities.pause`. */
   readonly resume?: () => void
   /**
    * Drops the connection without a handshake; `SocketHandler.close` follows, never before this returns. Present if
@@ -94,6 +95,7 @@ export interface Socket {
 
 /** What receives the callbacks of one socket. None of them may throw. */
 export interface SocketHandler {
+  /** One whole message: a string if it was text, bytes if it was binary. */
   readonly message: (data: string | Uint8Array) => void
   /**
    * The runtime's buffer has room again, after `bufferedAmount` had reached 64 KiB: it may be called more often than

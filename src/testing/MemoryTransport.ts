@@ -33,7 +33,8 @@ export const capabilities: Transport.Capabilities = {
   drain: true,
   limitsMessages: true,
   closesOnInvalidFrames: true,
-  refusesUnmaskedFrames: true
+  refusesUnmaskedFrames: true,
+  strictFrames: true
 }
 
 const hostname = "memory"

@@ -8,6 +8,7 @@ export const maxDepth = 64
 /** Whether a value has at most `levels` levels of arrays and objects: 0 for a scalar, 1 for `[1]`. */
 export const within = (value: unknown, levels: number): boolean => {
   if (typeof value !== "object" || value === null) return true
+  if (ArrayBuffer.isView(value)) return true
   if (levels === 0) return false
   if (Array.isArray(value)) {
     for (const inner of value) if (!within(inner, levels - 1)) return false

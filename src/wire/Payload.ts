@@ -1,5 +1,7 @@
 /**
- * One message of a contract, compiled: between what code works with and its JSON form.
+ * One message of a contract, compiled: between what code works with and its form on the wire.
+ *
+ * That is one form for all codecs: JSON, in which bytes stay bytes until a codec writes them (`Bytes.ts`).
  */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -10,15 +12,16 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import type { Codec, SchemaOrFields, SchemaOrUnion } from "../contract/Definition.ts"
 import { InvalidPayload } from "../contract/RequestError.ts"
+import * as BytesSchema from "./BytesSchema.ts"
 import * as Depth from "./Depth.ts"
 import * as Issue from "./Issue.ts"
 import * as Structure from "./Structure.ts"
 
 /** Encodes and decodes one message, synchronously and without ever throwing. */
 export interface Payload {
-  /** Takes what a sender writes, the constructor's input, and gives its JSON form; null for no payload. */
+  /** Takes what a sender writes, the constructor's input, and gives its form on the wire; null for no payload. */
   readonly encode: (input: unknown) => Result.Result<unknown, InvalidPayload>
-  /** Takes the JSON form and gives the value; undefined for no payload. */
+  /** Takes the form on the wire and gives the value; undefined for no payload. */
   readonly decode: (wire: unknown) => Result.Result<unknown, InvalidPayload>
   /** The form on the wire as text, for the contract's fingerprint. */
   readonly structure: string
@@ -66,7 +69,7 @@ const none = (base: string): Payload => ({
 const encodedNone = Result.succeed(null)
 
 const some = (schema: Codec, base: string, levels: number): Payload => {
-  const codec = Schema.toCodecJson(schema)
+  const codec = BytesSchema.toCodec(schema)
   const mistake = Structure.mistake(codec.ast)
   if (mistake !== undefined) throw new Error(mistake)
   const form = SchemaAST.toEncoded(codec.ast)

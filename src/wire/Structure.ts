@@ -4,7 +4,7 @@
 import * as SchemaAST from "effect/SchemaAST"
 
 /** What is directly within a node, apart from its encoding. */
-const inner = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> => {
+export const inner = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> => {
   switch (ast._tag) {
     case "Declaration":
       return ast.typeParameters
@@ -106,6 +106,8 @@ export const describe = (encoded: SchemaAST.AST): string => {
         return `(${ast.types.map(visit).join("|")})`
       case "Suspend":
         return visit(ast.thunk())
+      case "Declaration":
+        return SchemaAST.resolveIdentifier(ast) ?? ast._tag
       default:
         return ast._tag
     }

@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import * as Net from "node:net"
+import * as Tls from "node:tls"
 import type { Address } from "../../src/engine/Transport.ts"
 
 /** Waits until something holds; a failure of the test's own time limit names what did not. */
@@ -82,14 +83,19 @@ export class RawClient implements Peer {
   close: { readonly code: number; readonly reason: string } | undefined
   connected = false
   readonly socket: Net.Socket
+  readonly #tcp: Net.Socket
   #gone = false
   #buffer: Buffer = Buffer.alloc(0)
 
   constructor(address: Address, onConnect: (client: RawClient) => void) {
-    this.socket = Net.connect({ port: address.port, host: address.hostname }, () => {
+    const opened = () => {
       this.connected = true
       onConnect(this)
-    })
+    }
+    const secure = address.url.startsWith("https:")
+    this.#tcp = Net.connect({ port: address.port, host: address.hostname }, secure ? undefined : opened)
+    this.#tcp.on("error", () => {})
+    this.socket = secure ? Tls.connect({ socket: this.#tcp, rejectUnauthorized: false }, opened) : this.#tcp
     this.socket.on("error", () => {})
     this.socket.on("close", () => this.#gone = true)
     this.socket.on("end", () => this.socket.end())
@@ -104,7 +110,7 @@ export class RawClient implements Peer {
   send = (text: string): void => this.write(frame(1, text))
   stall = (): void => void this.socket.pause()
   unstall = (): void => void this.socket.resume()
-  cut = (): void => void this.socket.resetAndDestroy()
+  cut = (): void => void this.#tcp.resetAndDestroy()
 
   #parse(): void {
     if (this.status === 0) {

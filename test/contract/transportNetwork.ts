@@ -67,6 +67,8 @@ export const networkContract = (
         const chosen = yield* openRaw(address, "/chosen", offer)
         assert.deepStrictEqual([chosen.status, chosen.headers.get("sec-websocket-protocol")], [101, "heddle.v1+json"])
         assert.notInclude(chosen.head, "secret")
+        const dense = yield* openRaw(address, "/chosen", { "Sec-WebSocket-Protocol": "token.secret,heddle.v1+json" })
+        assert.deepStrictEqual([dense.status, dense.headers.get("sec-websocket-protocol")], [101, "heddle.v1+json"])
       })
     )
 

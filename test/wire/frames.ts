@@ -110,3 +110,16 @@ export const sent: Arbitrary.Arbitrary<Sent> = Arbitrary.flatMap(
       (frames): Sent => ({ direction, frames })
     )
 )
+
+const wellFormed = (value: unknown): unknown => {
+  if (typeof value === "string") return value.toWellFormed()
+  if (Array.isArray(value)) return value.map(wellFormed)
+  if (typeof value !== "object" || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name.toWellFormed(), wellFormed(inner)]))
+}
+
+/** The same without lone surrogates, which only JSON can write. */
+export const sentAsUtf8: Arbitrary.Arbitrary<Sent> = Arbitrary.map(
+  sent,
+  ({ direction, frames }) => ({ direction, frames: wellFormed(frames) as ReadonlyArray<AnyFrame> })
+)

@@ -34,8 +34,7 @@ const isTyped = (codec: Codec, message: string | Uint8Array): void => {
   }
 }
 
-const mutation = Arbitrary.all({
-  sent: Frames.sent,
+const cut = {
   at: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 400 }))),
   remove: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8 }))),
   insert: Arbitrary.schema(Schema.Union([
@@ -56,19 +55,30 @@ const mutation = Arbitrary.all({
       "{\"__proto__\":{\"a\":1}}"
     ])
   ]))
-})
+}
+
+const mutation = (sent: Arbitrary.Arbitrary<Frames.Sent>) => Arbitrary.all({ sent, ...cut })
 
 const bytes = Arbitrary.map(
   Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })))),
   (values) => Uint8Array.from(values)
 )
 
-export const laws: ReadonlyArray<Law> = [
-  law("decodes what it encoded, several frames in one message", Frames.sent, (codec, { direction, frames }) => {
+const isSplicedTyped = (codec: Codec, message: string | Uint8Array, at: number, remove: number, insert: string) =>
+  isTyped(
+    codec,
+    typeof message === "string"
+      ? message.slice(0, at) + insert + message.slice(at + remove)
+      : Uint8Array.from([...message.slice(0, at), ...new TextEncoder().encode(insert), ...message.slice(at + remove)])
+  )
+
+/** The laws, with the frames that the codec can write. */
+export const lawsOf = (sent: Arbitrary.Arbitrary<Frames.Sent>): ReadonlyArray<Law> => [
+  law("decodes what it encoded, several frames in one message", sent, (codec, { direction, frames }) => {
     const encoded = frames.map(codec.encode)
     assert.deepStrictEqual(decoder(codec, direction)(codec.concat(encoded), frames.length), frames as never)
   }),
-  law("knows the size of a frame and of a message", Frames.sent, (codec, { frames }) => {
+  law("knows the size of a frame and of a message", sent, (codec, { frames }) => {
     const encoded = frames.map(codec.encode)
     let total = codec.separatorBytes * (frames.length - 1)
     for (const { bytes, data } of encoded) {
@@ -77,7 +87,7 @@ export const laws: ReadonlyArray<Law> = [
     }
     assert.strictEqual(byteLength(codec.concat(encoded)), total)
   }),
-  law("takes as many frames as allowed and not one more", Frames.sent, (codec, { direction, frames }) => {
+  law("takes as many frames as allowed and not one more", sent, (codec, { direction, frames }) => {
     const message = codec.concat(frames.map(codec.encode))
     assert.lengthOf(decoder(codec, direction)(message, frames.length) ?? [], frames.length)
     assert.isUndefined(decoder(codec, direction)(message, frames.length - 1))
@@ -85,12 +95,15 @@ export const laws: ReadonlyArray<Law> = [
   law("never throws for random text", Arbitrary.schema(Schema.String), isTyped),
   law("never throws for random bytes", bytes, isTyped),
   law("never throws for random JSON", Frames.json, (codec, value) => isTyped(codec, JSON.stringify(value))),
-  law("never throws for random arrays that begin with a kind", mutation, (codec, { at, insert, sent }) => {
+  law("never throws for random arrays that begin with a kind", mutation(sent), (codec, { at, insert, sent }) => {
     isTyped(codec, JSON.stringify([sent.frames[0]._tag, at, insert, insert, at]))
   }),
-  law("never throws for a message with a piece cut out and another put in", mutation, (codec, input) => {
+  law("never throws for a message with a piece cut out and another put in", mutation(sent), (codec, input) => {
     const message = codec.concat(input.sent.frames.map(codec.encode))
-    if (typeof message !== "string") return
-    isTyped(codec, message.slice(0, input.at) + input.insert + message.slice(input.at + input.remove))
+    isSplicedTyped(codec, message, input.at, input.remove, input.insert)
+  }),
+  law("never throws for a message that ends too early", mutation(sent), (codec, { at, sent }) => {
+    const message = codec.concat(sent.frames.map(codec.encode))
+    isTyped(codec, message.slice(0, Math.min(at, message.length - 1)))
   })
 ]

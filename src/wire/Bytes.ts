@@ -1,0 +1,42 @@
+/**
+ * Bytes within payloads: base64 in JSON, `bin` in MessagePack, from one and the same value.
+ */
+
+/**
+ * Bytes in the form of the wire, in which a payload waits in frames and logs for whatever codec a subscriber has.
+ *
+ * A codec of bytes writes them as they are; `JSON.stringify` asks for `toJSON`.
+ */
+export class Bytes extends Uint8Array<ArrayBuffer> {
+  toJSON(): string {
+    let text = ""
+    for (let at = 0; at < this.length; at += chunk) {
+      const part = new Uint8Array(this.buffer, this.byteOffset + at, Math.min(chunk, this.length - at))
+      // Spread would go through an iterator, which costs seven times as much.
+      text += Reflect.apply(String.fromCharCode, null, part)
+    }
+    return btoa(text)
+  }
+}
+
+/** As many arguments as any runtime takes. */
+const chunk = 8_192
+
+/** A copy, so that nothing that happens to the original afterwards changes what is sent. */
+export const copy = (bytes: Uint8Array): Bytes => {
+  const copied = new Bytes(new ArrayBuffer(bytes.length))
+  copied.set(bytes)
+  return copied
+}
+
+/** The bytes that a base64 text stands for; undefined where it is none. */
+export const fromBase64 = (text: string): Uint8Array<ArrayBuffer> | undefined => {
+  if (text.length % 4 !== 0 || !base64.test(text)) return undefined
+  const binary = atob(text)
+  const bytes = new Uint8Array(binary.length)
+  for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index)
+  return bytes
+}
+
+// `atob` would also take spaces, and text without padding.
+const base64 = /^[A-Za-z0-9+/]*={0,2}$/
