@@ -36,7 +36,9 @@ interface BunSocket {
 }
 /** What is used of Bun's `Server`. */
 export interface BunServer {
+  /** Takes the request over as a WebSocket. */
   upgrade(request: Request, options: any): boolean
+  /** The address of the peer. */
   requestIP(request: Request): { readonly address: string } | null
 }
 interface Listening extends BunServer {
@@ -51,9 +53,13 @@ interface BunOptions extends Shim.Where {
 }
 /** What is used of the `websocket` of `Bun.serve`. */
 export interface BunWebSocket {
+  /** A socket is open. */
   readonly open: (ws: any) => void
+  /** One whole message came. */
   readonly message: (ws: any, data: any) => void
+  /** What was handed over has left. */
   readonly drain: (ws: any) => void
+  /** A socket is gone. */
   readonly close: (ws: any, code: number, reason: string) => void
   readonly [setting: string]: any
 }

@@ -126,6 +126,7 @@ export interface Socket<out Params = {}, out Query = {}> extends RequestOf<Param
    * else the connection is rejected with 1008.
    */
   readonly join: (group: string) => Effect.Effect<void, Reject>
+  /** Leaves a group; nothing happens if it is in none of that name. */
   readonly leave: (group: string) => Effect.Effect<void>
   /**
    * Sends a message to every connection in a group, itself included; it need not be in the group. Answers how many.
