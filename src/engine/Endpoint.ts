@@ -57,7 +57,8 @@ export interface Options<Path extends string, P extends Fields, Q extends Fields
    * Serves one connection, in a fiber of its own; its scope is that of the connection.
    *
    * Its end closes the connection: with 1000 when it succeeds, the code of a `Reject`, 4401 of an
-   * `Identity.Unauthorized`, 1011 and a line in the log for a defect. What it had sent before is delivered first.
+   * `Identity.Unauthorized`, 1011 and a line in the log for a defect. What it had sent before is delivered first, unless
+   * the client takes nothing of it for 62.5 seconds.
    *
    * When the connection ends, `messages` ends, and the handler has 5 seconds to finish. One that reads no messages at
    * that moment is interrupted at once. Finalizers run either way.

@@ -1,7 +1,7 @@
 /**
  * The endpoints of one engine: which one a request is for, and all their connections.
  */
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CloseCode from "../contract/CloseCode.ts"

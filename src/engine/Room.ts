@@ -16,8 +16,8 @@ import type { Channel, Subscription } from "./Hub.ts"
 import * as Presence from "./Presence.ts"
 import type { RoomMember } from "./RoomMember.ts"
 import { RoomMembership } from "./RoomMembership.ts"
-import { Leave, Request } from "./RoomMessage.ts"
-import type { Control, Join, Message } from "./RoomMessage.ts"
+import { Leave } from "./RoomMessage.ts"
+import type { Control, Join, Message, Request } from "./RoomMessage.ts"
 
 /** What a room is made for. */
 export interface Options {

@@ -2,10 +2,10 @@
  * A room from within: what one instance of it is given.
  */
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type { EmitError, EmitOptions, Emitted } from "../contract/Behavior.ts"
 import { EventInvalid } from "../contract/Behavior.ts"
 import * as Publish from "./Publish.ts"
