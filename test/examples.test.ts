@@ -71,7 +71,7 @@ class Running {
 
 const serve = async (runtime: string, file: string) => {
   const server = new Running(runtime, [file], { PORT: "0" })
-  const [, port] = await server.printed(/listening on http:\/\/127\.0\.0\.1:(\d+)\/live\b/)
+  const [, port] = await server.printed(/listening on http:\/\/127\.0\.0\.1:(\d+)\b/)
   return { server, port: port! }
 }
 

@@ -18,7 +18,7 @@ formatter.setConfig({ lineWidth: 120, indentWidth: 2 }, {
 })
 
 const write = process.argv.includes("--write")
-const files = Fs.globSync(["src/**/*.ts", "runtimes/**/*.ts", "examples/**/*.ts", "test/**/*.ts", "*.ts"])
+const files = Fs.globSync(["src/**/*.ts", "runtimes/**/*.ts", "examples/**/*.{ts,tsx}", "test/**/*.ts", "*.ts"])
 let wrong = 0
 for (const filePath of files) {
   const fileText = Fs.readFileSync(filePath, "utf8")

@@ -1,12 +1,15 @@
 /**
- * What the chat's server and its clients say to each other. A browser would import this file too.
+ * What the chat's server and its clients say to each other: the server, the page and the terminal import this file.
  */
 import { Schema } from "effect"
 import { Room } from "heddle"
 
-const Name = Schema.String.check(Schema.isPattern(/^[\p{L}\p{N}_-]{1,20}$/u))
-const Text = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(2000))
-const Line = Schema.Struct({ from: Name, text: Text })
+export const maxText = 2_000
+
+export const Name = Schema.String.check(Schema.isPattern(/^[\p{L}\p{N}_-]{1,20}$/u))
+export const RoomName = Schema.String.check(Schema.isPattern(/^[\p{L}\p{N}_-]{1,40}$/u))
+const Text = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(maxText))
+const Line = Schema.Struct({ from: Name, text: Text, at: Schema.Date })
 
 export class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", { wanted: Name }) {
   override get message() {
@@ -21,6 +24,7 @@ export class RoomFull extends Schema.TaggedError<RoomFull>()("RoomFull", { limit
 }
 
 export class Chat extends Room.make("chat", {
+  key: RoomName,
   join: { payload: { name: Name }, error: [NameTaken, RoomFull] },
   /** Who is there, as everybody in the room sees it. */
   presence: { name: Name },

@@ -1,19 +1,20 @@
 /**
- * The chat's server: one actor for each room, whose state is a local variable.
+ * The chat's server: one actor for each room, whose state is a local variable, and the page.
  *
  * Run with `node examples/chat/server.ts`, `bun examples/chat/server.ts` or `deno run -A examples/chat/server.ts`,
- * and join with `client.ts` beside this file. Obeys PORT and HOST.
+ * and open the address it prints, or join with `client.ts` beside this file. Obeys PORT and HOST.
  */
-import { Effect, Layer } from "effect"
+import { DateTime, Effect, Layer } from "effect"
 import { Engine } from "heddle"
 import * as Runtime from "heddle/runtime"
 import { Chat, NameTaken, RoomFull } from "./contract.ts"
+import { page } from "./page/bundle.ts"
 
 const maxMembers = 100
-const maxRecent = 20
+const maxRecent = 50
 
 const ChatLive = Chat.toLayer((room) => {
-  const recent: Array<{ readonly from: string; readonly text: string }> = []
+  const recent: Array<{ readonly from: string; readonly text: string; readonly at: Date }> = []
   return {
     join: Effect.fnUntraced(function*({ payload: { name }, cause, memberId }) {
       // After a crash of the room its members are joined again: nobody is new then.
@@ -26,7 +27,7 @@ const ChatLive = Chat.toLayer((room) => {
     snapshot: () => Effect.succeed({ recent }),
     leave: ({ member }) => room.emit("Left", { name: member.presence.name }),
     Say: Effect.fnUntraced(function*({ payload: { text }, member }) {
-      const line = { from: member.presence.name, text }
+      const line = { from: member.presence.name, text, at: yield* DateTime.nowAsDate }
       const { offset } = yield* room.emit("Said", line)
       recent.push(line)
       if (recent.length > maxRecent) recent.shift()
@@ -36,7 +37,7 @@ const ChatLive = Chat.toLayer((room) => {
   }
 }, { history: { capacity: 1_000, timeToLive: "10 minutes" } })
 
-Engine.layer({ path: "/live", rooms: [ChatLive] }).pipe(
+Engine.layer({ path: "/live", rooms: [ChatLive], fetch: page }).pipe(
   Layer.provide(Runtime.layerConfig),
   Layer.launch,
   Runtime.runMain

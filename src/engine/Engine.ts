@@ -199,7 +199,7 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
   })
   yield* Effect.forkScoped(Heartbeat.sweep(connections, core.limits.heartbeat))
   yield* Effect.logInfo(
-    address.url === "" ? `attached at ${path ?? "/"}` : `listening on ${address.url}${path === "/" ? "" : path ?? ""}`
+    (address.url === "" ? "attached" : `listening on ${address.url}`) + (path === undefined ? "" : `, rooms at ${path}`)
   )
 
   const engine = Engine.of({

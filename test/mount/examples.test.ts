@@ -109,7 +109,7 @@ describe("the examples of mounting", () => {
       `router.ts on ${runtime}: routes list the rooms and publish to one`,
       Effect.gen(function*() {
         class Board extends Room.make("board", { events: { News: { text: Schema.String } } }) {}
-        const { http, ws } = yield* run(runtime, "router.ts", /listening on http:\/\/[\d.]+:(\d+)\/live/)
+        const { http, ws } = yield* run(runtime, "router.ts", /listening on http:\/\/[\d.]+:(\d+)/)
         const { join } = yield* Client.make({ url: `${ws}/live` })
         const board = yield* join(Board, "lobby")
         assert.deepStrictEqual(yield* text(`${http}/rooms`), [200, `[{"room":"board","key":"lobby","members":1}]`])
