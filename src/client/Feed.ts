@@ -69,10 +69,10 @@ export class Feed<A> {
     this.readers.delete(reader)
   }
 
-  /** The next elements of a reader that has missed nothing; empty when there are none yet. */
-  take(reader: Reader): Array<A> {
+  /** The next elements of a reader that has missed nothing, at most so many; empty when there are none yet. */
+  take(reader: Reader, most: number = batch): Array<A> {
     const elements: Array<A> = []
-    const last = Math.min(this.end, reader.cursor + batch)
+    const last = Math.min(this.end, reader.cursor + most)
     while (reader.cursor < last) elements.push(this.slots[reader.cursor++ % this.capacity])
     return elements
   }

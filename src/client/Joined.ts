@@ -90,7 +90,12 @@ export const make = (core: Core, channel: RoomChannel, key: unknown, leave: Effe
       key,
       events,
       on: (name: string, f: (value: unknown, offset?: number) => Effect.Effect<unknown>) =>
-        Effect.asVoid(Effect.forkScoped(Effect.ignore(Stream.runForEach(events, handler(name, f))))),
+        Stream.runForEach(events, handler(name, f)).pipe(
+          // `Effect.ignore` would do, but can also log, and brings a page all of effect's loggers.
+          Effect.catch(() => Effect.void),
+          Effect.forkScoped,
+          Effect.asVoid
+        ),
       presence: channel.presence,
       leave
     },

@@ -9,7 +9,7 @@ import type * as Definition from "./Definition.ts"
 import type * as Identity from "./Identity.ts"
 
 /** The event is larger than 256 KiB once encoded. Nothing was emitted. */
-export class EventTooLarge extends Data.TaggedError("EventTooLarge")<{
+export class EventTooLarge extends /* @__PURE__ */ Data.TaggedError("EventTooLarge")<{
   readonly event: string
   readonly bytes: number
   readonly limit: number
@@ -20,7 +20,7 @@ export class EventTooLarge extends Data.TaggedError("EventTooLarge")<{
 }
 
 /** The payload does not fit the event's schema. Nothing was emitted. */
-export class EventInvalid extends Data.TaggedError("EventInvalid")<{
+export class EventInvalid extends /* @__PURE__ */ Data.TaggedError("EventInvalid")<{
   readonly event: string
   readonly detail: string
 }> {

@@ -186,8 +186,8 @@ export class RequestError extends Schema.TaggedError<RequestError>()("RequestErr
 /** The form of an error on the wire. */
 export type Encoded = { readonly _tag: string; readonly [name: string]: unknown }
 
-/** An error in the form of the wire: its own fields beside its tag. */
-export const encode = (error: ProtocolError): Encoded => Schema.encodeSync(ProtocolError)(error)
+/** An error in the form of the wire: its own fields beside its tag. They are plain values, and stay what they are. */
+export const encode = (error: ProtocolError): Encoded => ({ ...error })
 
 const decodeProtocolError = Schema.decodeUnknownOption(ProtocolError)
 

@@ -65,7 +65,7 @@ export interface BehaviorService {
 }
 
 /** Each room's layer is built on its own, so one key serves all of them. */
-export const BehaviorKey: Context.Service<Behavior<any>, BehaviorService> = Context.Service<
+export const BehaviorKey: Context.Service<Behavior<any>, BehaviorService> = /* @__PURE__ */ Context.Service<
   Behavior<any>,
   BehaviorService
 >("heddle/Room/Behavior")

@@ -47,7 +47,7 @@ export interface Options<in Key, out R> {
 }
 
 /** The subscriber may not have what it asked for. `detail` is told to the client. */
-export class Forbidden extends Data.TaggedError("Forbidden")<{ readonly detail: string }> {}
+export class Forbidden extends /* @__PURE__ */ Data.TaggedError("Forbidden")<{ readonly detail: string }> {}
 
 /** Refuses a subscription. */
 export const forbidden = (detail: string): Effect.Effect<never, Forbidden> => Effect.fail(new Forbidden({ detail }))
@@ -66,7 +66,7 @@ export interface BehaviorService {
 }
 
 /** Each topic's layer is built on its own, so one key serves all of them. */
-export const BehaviorKey: Context.Service<Behavior<any>, BehaviorService> = Context.Service<
+export const BehaviorKey: Context.Service<Behavior<any>, BehaviorService> = /* @__PURE__ */ Context.Service<
   Behavior<any>,
   BehaviorService
 >("heddle/Topic/Behavior")
