@@ -3,3 +3,4 @@
  */
 export * as MemoryTransport from "./MemoryTransport.ts"
 export * as SeededScheduler from "./SeededScheduler.ts"
+export * as TestServer from "./TestServer.ts"
