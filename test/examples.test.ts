@@ -4,6 +4,7 @@
 import { afterEach, assert, describe, it, vi } from "@effect/vitest"
 import type { ChildProcessByStdio } from "node:child_process"
 import { spawn } from "node:child_process"
+import * as Fs from "node:fs"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Readable, Writable } from "node:stream"
@@ -157,6 +158,12 @@ describe.each(Object.keys(runtimes))("on %s", (runtime) => {
     const counter = new Running(runtime, ["examples/counter.ts"], {})
     assert.strictEqual(await counter.exited, 0, counter.output)
     assert.match(counter.output, /total: 42\n[^]*total after the crash: 7\n/)
+  })
+
+  it("testing finds its bug, and tells it as the README does", async () => {
+    const testing = new Running(runtime, ["examples/testing.ts"], {})
+    assert.strictEqual(await testing.exited, 0, testing.output)
+    assert.include(Fs.readFileSync("README.md", "utf8"), "\n```\n" + testing.output + "```\n")
   })
 
   it.each(["echo", "chat/server", "ticker"])("%s says in one line that a port is taken", async (example) => {
