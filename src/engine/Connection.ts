@@ -22,7 +22,7 @@ import type { Beating } from "./Heartbeat.ts"
 import type { Joiner, Stalled } from "./Outbox.ts"
 import { Outbox } from "./Outbox.ts"
 import type { Served } from "./Router.ts"
-import { route } from "./Router.ts"
+import { isNeverRefused, route } from "./Router.ts"
 import { Session } from "./Session.ts"
 import { TokenBucket } from "./TokenBucket.ts"
 import type * as Transport from "./Transport.ts"
@@ -37,6 +37,8 @@ export interface Shared {
   readonly connections: Set<Connection>
   /** Connections whose first frame or credentials are still awaited. */
   readonly handshakes: Deadlines<Connection>
+  /** Connections whose peer has not taken everything yet, while the server stops. */
+  readonly retiring: Deadlines<Connection>
   /** Connections whose peer has not answered the close frame yet. */
   readonly closing: Deadlines<Connection>
   /** Outboxes that wait for a runtime that does not tell when it has room. */
@@ -66,6 +68,7 @@ export class Connection implements Transport.SocketHandler, Beating {
   private malformed = 0
   private limited = 0
   private paused = false
+  private retiring = false
   private waiting: (() => void) | undefined
   private closed = false
 
@@ -164,14 +167,28 @@ export class Connection implements Transport.SocketHandler, Beating {
     if (this.closed) return
     this.session?.end(leaveReason)
     this.outbox.close()
+    this.shared.closing.add(this)
     this.finish()
     this.socket.close(code, reason)
-    this.shared.closing.add(this)
   }
 
-  /** The server stops: tells the client when to come back, then closes. */
-  retire(after: number): void {
-    if (this.session !== undefined) this.outbox.push(this.codec.encode({ _tag: "drain", after }))
+  /** The server goes away: tells the client when to come back, or ends at once what never got as far as a session. */
+  announceDrain(after: number): void {
+    if (this.session === undefined) this.expire()
+    else this.outbox.jump(this.codec.encode({ _tag: "drain", after }))
+  }
+
+  /** Closes, once everything that was sent is handed over. */
+  retire(): void {
+    if (this.closed) return
+    this.retiring = true
+    this.shared.retiring.add(this)
+    this.outbox.handOver()
+    this.goOn()
+  }
+
+  /** The server has stopped. */
+  expire(): void {
     this.shut(CloseCode.serviceRestart, "the server is stopping", "stopped")
   }
 
@@ -187,6 +204,7 @@ export class Connection implements Transport.SocketHandler, Beating {
     this.session?.end("lost")
     this.shared.connections.delete(this)
     this.shared.handshakes.remove(this)
+    this.shared.retiring.remove(this)
     this.actor.stopUnsafe("discard")
   }
 
@@ -232,6 +250,7 @@ export class Connection implements Transport.SocketHandler, Beating {
   }
 
   private goOn(): void {
+    if (this.retiring && this.outbox.queuedFrames === 0) return this.expire()
     if (this.waiting === undefined || !this.hasRoom) return
     const { waiting } = this
     this.waiting = undefined
@@ -290,17 +309,8 @@ export class Connection implements Transport.SocketHandler, Beating {
       this.shut(CloseCode.tooManyFrames)
       return false
     }
-    switch (frame._tag) {
-      case "leave":
-      case "unsubscribe":
-      case "cancel":
-      case "pong":
-        return true
-      default: {
-        const ref = "ref" in frame ? frame.ref : null
-        this.error(ref, new RequestError.RateLimited({ retryAfter: this.bucket.wait }))
-        return false
-      }
-    }
+    if (isNeverRefused(frame)) return true
+    this.error("ref" in frame ? frame.ref : null, new RequestError.RateLimited({ retryAfter: this.bucket.wait }))
+    return false
   }
 }

@@ -49,8 +49,9 @@ export const makeInstance = (
 
   const request = (message: Request): Effect.Effect<void> | void => {
     const { member, ref } = message
-    if (message.cancelled !== undefined) {
-      return member.session.refuse(ref, new RequestError.Interrupted({ detail: message.cancelled }))
+    const cancelled = message.cancelled ?? room.late
+    if (cancelled !== undefined) {
+      return member.session.refuse(ref, new RequestError.Interrupted({ detail: cancelled }))
     }
     if (member.left !== undefined) return member.session.refuse(ref, new RequestError.NotJoined())
     const effect = call(message.name, handler(message.name)!, { payload: message.payload, member })
@@ -61,7 +62,7 @@ export const makeInstance = (
   }
 
   const notice = ({ member, name, payload }: Notice): Effect.Effect<void> | void => {
-    if (member.left !== undefined) return
+    if (member.left !== undefined || room.late !== undefined) return
     return settled(Effect.matchEager(provide(member.session, call(name, handler(name)!, { payload, member })), {
       onSuccess: () => {},
       onFailure: (error) => room.report(`notice ${name} failed`, error)
@@ -94,8 +95,9 @@ export const makeInstance = (
 
   const join = Effect.fnUntraced(function*(message: Join) {
     const { memberId, payload, ref, session } = message
-    if (message.cancelled !== undefined) {
-      return room.declineJoin(message, new RequestError.Interrupted({ detail: message.cancelled }))
+    const cancelled = message.cancelled ?? room.late
+    if (cancelled !== undefined) {
+      return room.declineJoin(message, new RequestError.Interrupted({ detail: cancelled }))
     }
     if (session.memberships.has(room.channel.id)) return session.refuse(ref, new RequestError.AlreadyJoined())
     const admitted = yield* Effect.result(presenceOf(session, memberId, payload, "join"))
@@ -136,7 +138,7 @@ export const makeInstance = (
 
   const task = ({ done, effect, instance }: Task): Effect.Effect<void> | void => {
     // A timer does not survive the instance that set it.
-    if (instance !== handle) return
+    if (instance !== handle || room.late !== undefined) return
     return Effect.ensuring(
       Effect.match(effect, {
         onSuccess: () => {},
