@@ -104,7 +104,13 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
     return new Promise((resolve) => resolve(options.fetch(request, origin)))
   }
 
+  const counted: Transport.Acceptor["upgrade"] = (received) => {
+    const verdict = upgrade(received)
+    if (verdict._tag === "Refusal") shared.core.stats?.turnedAway(`${verdict.status}`)
+    return verdict
+  }
+
   const owns = (url: string): boolean => isServed(pathOf(url))
 
-  return { upgrade, fetch, owns, maxMessageBytes: limits.messageBytes }
+  return { upgrade: counted, fetch, owns, maxMessageBytes: limits.messageBytes }
 }

@@ -12,7 +12,6 @@ import * as Actor from "../actor/Actor.ts"
 import * as CloseCode from "../contract/CloseCode.ts"
 import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
-import type * as Codec from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
 import * as Utf8 from "../wire/Utf8.ts"
 import * as Authentication from "./Authentication.ts"
@@ -59,7 +58,6 @@ export class Connection implements Transport.SocketHandler, Beating {
   readonly outbox: Outbox
   private readonly shared: Shared
   private readonly socket: Transport.Socket
-  private readonly codec: Codec.Codec
   /** Kept as long as somebody may ask about credentials. */
   private readonly request: Transport.UpgradeRequest | undefined
   private readonly actor: Actor.Actor<Inbound>
@@ -76,7 +74,6 @@ export class Connection implements Transport.SocketHandler, Beating {
     const { core } = shared
     this.shared = shared
     this.socket = socket
-    this.codec = joiner.codec
     this.request = shared.authenticators.size === 0 ? undefined : request
     this.outbox = new Outbox(socket, joiner, {
       maxBytes: core.limits.outboxBytes,
@@ -84,6 +81,7 @@ export class Connection implements Transport.SocketHandler, Beating {
       maxTickBytes: core.limits.outboxTickBytes,
       onOverflow: () => this.shut(CloseCode.slowConsumer),
       onStalled: shared.onStalled,
+      stats: core.stats,
       onRoom: () => this.goOn()
     })
     this.bucket = new TokenBucket(core.limits.frameRate, core.limits.frameBurst, core.now())
@@ -106,14 +104,15 @@ export class Connection implements Transport.SocketHandler, Beating {
   message(data: string | Uint8Array): void {
     if (this.closed) return
     this.quietSweeps = 0
-    const { limits } = this.shared.core
+    const { limits, stats } = this.shared.core
     if (typeof data === "string" ? Utf8.exceeds(data, limits.messageBytes) : data.length > limits.messageBytes) {
       return this.shut(CloseCode.tooLarge, `a message has at most ${limits.messageBytes} bytes`)
     }
-    const frames = this.codec.decodeClient(data, limits.messageFrames)
+    const frames = this.outbox.codec.decodeClient(data, limits.messageFrames)
     if (frames === undefined) {
       return this.shut(CloseCode.tooLarge, `a message has at most ${limits.messageFrames} frames`)
     }
+    stats?.received(data, frames)
     const now = this.shared.core.now()
     // It has paced itself since: what was too much then is forgotten.
     if (this.limited > 0 && this.bucket.isFull(now)) this.limited = 0
@@ -148,7 +147,7 @@ export class Connection implements Transport.SocketHandler, Beating {
   }
 
   ping(): void {
-    if (this.session !== undefined) this.outbox.jump(this.codec.encode({ _tag: "ping" }))
+    if (this.session !== undefined) this.outbox.jump(this.outbox.codec.encode({ _tag: "ping" }))
   }
 
   silent(): void {
@@ -175,7 +174,7 @@ export class Connection implements Transport.SocketHandler, Beating {
   /** The server goes away: tells the client when to come back, or ends at once what never got as far as a session. */
   announceDrain(after: number): void {
     if (this.session === undefined) this.expire()
-    else this.outbox.jump(this.codec.encode({ _tag: "drain", after }))
+    else this.outbox.jump(this.outbox.codec.encode({ _tag: "drain", after }))
   }
 
   /** Closes, once everything that was sent is handed over. */
@@ -266,10 +265,9 @@ export class Connection implements Transport.SocketHandler, Beating {
   private welcome(identities: Identity.Identities): void {
     if (this.closed) return
     const { handshakes, core, fingerprints } = this.shared
-    const { limits } = core
     handshakes.remove(this)
-    this.session = new Session(core.nextId(), this.outbox, identities)
-    this.session.send(Welcome.make(this.session.id, limits, fingerprints))
+    this.session = new Session(core.nextId(), this.outbox, identities, core.stats)
+    this.session.send(Welcome.make(this.session.id, core.limits, fingerprints))
   }
 
   private renew(session: Session, { ref, token }: Frame.ClientFrames["renew"]): Effect.Effect<void> | void {
@@ -300,7 +298,8 @@ export class Connection implements Transport.SocketHandler, Beating {
   }
 
   private error(ref: number | null, error: RequestError.ProtocolError): void {
-    this.outbox.push(this.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) }))
+    this.shared.core.stats?.refused(error._tag)
+    this.outbox.push(this.outbox.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) }))
   }
 
   /** A frame past the rate: leaving and cancelling are never refused, the rest is told to wait. */

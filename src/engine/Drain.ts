@@ -85,10 +85,13 @@ export class Drain {
     return Effect.flatMap(
       Random.Random,
       (random) =>
-        Effect.map(Random.shuffle(connections.keys()), (places) =>
-          connections.forEach((connection, index) =>
-            connection.announceDrain(Math.floor((places[index]! + random.nextDoubleUnsafe()) * part))
-          ))
+        Effect.map(
+          Random.shuffle(connections.keys()),
+          (places) =>
+            connections.forEach((connection, index) =>
+              connection.announceDrain(Math.floor((places[index]! + random.nextDoubleUnsafe()) * part))
+            )
+        )
     )
   }
 }

@@ -99,6 +99,13 @@ export class EndpointHost {
     return this.shared.connections.size
   }
 
+  /** Bytes that wait for clients which do not read. */
+  get outboxBytes(): number {
+    let bytes = 0
+    for (const { outbox } of this.shared.connections) bytes += outbox.queuedBytes
+    return bytes
+  }
+
   /** The endpoint of a path. */
   match(path: string): Match | undefined {
     for (const served of this.served) {

@@ -22,13 +22,16 @@ import * as Drain from "./Drain.ts"
 import * as DrainPoll from "./DrainPoll.ts"
 import type * as Endpoint from "./EndpointDefinition.ts"
 import { EndpointHost } from "./EndpointHost.ts"
+import * as Gauges from "./Gauges.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import { Hub } from "./Hub.ts"
 import { Ids } from "./Ids.ts"
 import * as Limits from "./Limits.ts"
+import * as Probes from "./Probes.ts"
 import * as Publish from "./Publish.ts"
 import type { RawGroups } from "./RawGroups.ts"
 import { RoomHost } from "./RoomHost.ts"
+import { Stats } from "./Stats.ts"
 import { eventName, TopicHost } from "./TopicHost.ts"
 import type { Address, ListenError } from "./Transport.ts"
 import { Transport } from "./Transport.ts"
@@ -94,6 +97,11 @@ export interface Options<
   readonly fetch?: (request: Request) => Response | Promise<Response>
   /** How it drains: when clients come back, and how long handlers may still run. */
   readonly drain?: Drain.Options
+  /**
+   * Paths for an orchestrator and a monitor: `/healthz`, `/readyz`, `/metrics`. They go before the application's own;
+   * there are none where the engine is attached to somebody else's server.
+   */
+  readonly http?: Probes.Options
   /** Bounds that differ from the defaults. */
   readonly limits?: Partial<Limits.Limits>
 }
@@ -139,7 +147,7 @@ type AnyOptions = Options<ReadonlyArray<ServedLayer | Topic.Any>, ReadonlyArray<
 
 const make = Effect.fnUntraced(function*(options: AnyOptions) {
   const transport = yield* Transport
-  const core = yield* makeCore({ ...Limits.defaults, ...options.limits })
+  const core = yield* makeCore({ ...Limits.defaults, ...options.limits }, options.http?.metrics === true)
   const rooms = new Map<string, RoomHost>()
   const topics = new Map<string, TopicHost>()
   const authenticators = new Map<string, Identity.AuthenticatorService>()
@@ -180,6 +188,8 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
   const path = options.rooms === undefined ? undefined : options.path ?? "/"
   const endpoints = new EndpointHost(core, options.endpoints ?? [], path, shared.onStalled)
   drain.of(shared, endpoints)
+  if (core.stats !== undefined) Gauges.register(core.stats, shared, endpoints)
+  const probe = Probes.make(options.http ?? {}, () => drain.isDraining(), core.context)
   // The newest answers.
   const fetches: Array<Acceptor.Fetch> = [options.fetch === undefined ? Acceptor.notFound : webHandler(options.fetch)]
   const address = yield* transport.listen(
@@ -189,7 +199,7 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
       origins: options.origins ?? [],
       trustedHops: options.trustedHops ?? 0,
       retryAfter: drain.retryAfter,
-      fetch: (request, origin) => fetches.at(-1)!(request, origin)
+      fetch: (request, origin) => probe(request) ?? fetches.at(-1)!(request, origin)
     })
   )
   // Before the drain, so that it goes on until everybody is gone.
@@ -252,7 +262,7 @@ const full = Effect.die(new Error("heddle: as many rooms and topics are in use a
 const encodedKey = (contract: Contract.CompiledRoom | Contract.CompiledTopic, key: unknown): string =>
   Result.getOrThrow(contract.key.encode(key))
 
-const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits) {
+const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits, isMeasured: boolean) {
   // Forked first, so that it closes last: rooms and connections are there for what happens when the engine closes.
   const scope = yield* Scope.fork(yield* Effect.scope)
   const context = Context.add(yield* Effect.context<never>(), Scope.Scope, scope)
@@ -260,7 +270,9 @@ const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits) {
   const nextId = yield* yield* Ids
   const now = () => clock.currentTimeMillisUnsafe()
   const hub = new Hub({ maxChannels: limits.rooms, historyBytes: limits.historyBytes, now, nextEpoch: nextId })
-  const core: Core = { limits, hub, now, nextId, context, scope }
+  const stats = isMeasured ? new Stats(context) : undefined
+  if (stats !== undefined) yield* Scope.addFinalizer(scope, Effect.sync(() => stats.end()))
+  const core: Core = { limits, hub, stats, now, nextId, context, scope }
   return core
 })
 

@@ -83,6 +83,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
       maxTickBytes: limits.outboxTickBytes,
       onOverflow: () => this.shut(CloseCode.slowConsumer),
       onStalled: shared.onStalled,
+      stats: shared.core.stats,
       onRoom: () => this.room()
     })
     shared.connections.add(this)
@@ -106,6 +107,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
     if (typeof data === "string" ? Utf8.exceeds(data, messageBytes) : data.length > messageBytes) {
       return this.shut(CloseCode.tooLarge, `a message has at most ${messageBytes} bytes`)
     }
+    this.shared.core.stats?.received(data)
     if (!this.inbox.offer(data)) this.shut(CloseCode.tooManyFrames)
   }
 

@@ -148,6 +148,7 @@ export class RoomHost {
       },
       onAbandoned: room.onAbandoned,
       onDiscarded: room.onDiscarded,
+      onRestarted: () => this.core.stats?.restarted(this.contract.name),
       onDrained: () => room.onDrained(),
       onStopped: (reason) => {
         if (this.rooms.get(keyText) === room) this.rooms.delete(keyText)

@@ -14,6 +14,7 @@ import { RoomMember } from "./RoomMember.ts"
 import type { Control, Join, Leave, Message, Notice, Request, Task } from "./RoomMessage.ts"
 import type { Session } from "./Session.ts"
 import { identityContext } from "./Session.ts"
+import type { Stats } from "./Stats.ts"
 
 type Handler = (request: object) => Effect.Effect<unknown, unknown>
 
@@ -43,6 +44,16 @@ export const makeInstance = (
       : Effect.provideContext(scoped, identityContext(session.identities))
   }
 
+  /** Measures how long a request waited, and how long its handler takes. */
+  const timed = <A, E>(stats: Stats, { name, since }: Request, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+    stats.waited(contract.name, since)
+    const start = stats.seconds()
+    const end = () => stats.handled(contract.name, name, start)
+    if (!Exit.isExit(effect)) return Effect.ensuring(effect, Effect.sync(end))
+    end()
+    return effect
+  }
+
   /** An effect that ended well at once has been handled: the actor needs no fiber for it. */
   const settled = (effect: Effect.Effect<void>): Effect.Effect<void> | void =>
     Exit.isExit(effect) && Exit.isSuccess(effect) ? undefined : effect
@@ -54,7 +65,8 @@ export const makeInstance = (
       return member.session.refuse(ref, new RequestError.Interrupted({ detail: cancelled }))
     }
     if (member.left !== undefined) return member.session.refuse(ref, new RequestError.NotJoined())
-    const effect = call(message.name, handler(message.name)!, { payload: message.payload, member })
+    const called = call(message.name, handler(message.name)!, { payload: message.payload, member })
+    const effect = room.core.stats === undefined ? called : timed(room.core.stats, message, called)
     return settled(Effect.matchEager(provide(member.session, effect), {
       onSuccess: (value) => room.reply(message, value),
       onFailure: (error) => room.replyFailure(message, error)

@@ -42,7 +42,7 @@ export const drainContract = (name: string, command: ReadonlyArray<string>): voi
         const waits: Array<number> = []
         let stop = false
         const isBack = new Set<number>()
-        let second: { readonly output: string } | undefined
+        let restarted = false
         /** Works without a pause until it was answered by the second server. */
         const work = Effect.fnUntraced(function*(index: number) {
           const client = yield* connect(port)
@@ -59,7 +59,7 @@ export const drainContract = (name: string, command: ReadonlyArray<string>): voi
             if (result._tag === "Success") {
               answered.push(id)
               assert.strictEqual(result.success, `${index % 4} ${id}`)
-              if (second !== undefined) isBack.add(index)
+              if (restarted) isBack.add(index)
             } else if ("reason" in result.failure) {
               const reason = result.failure.reason._tag
               ;(reason === "ConnectionLost" || reason === "Interrupted" ? lost : refused).push(id)
@@ -74,7 +74,7 @@ export const drainContract = (name: string, command: ReadonlyArray<string>): voi
         const before = answered.length
         const next = yield* start(`${port}`, `${spread}`, "3000")
         yield* next.address
-        second = next
+        restarted = true
         yield* until("all are back", () => isBack.size === clients, 15_000)
         stop = true
         assert.isAbove(answered.length, before)
