@@ -83,6 +83,11 @@ export interface Options<M, C, E, R> {
   readonly onDiscarded?: ((message: M | C) => void) | undefined
   /** After a crash, a new instance is ready; it has not handled anything yet. */
   readonly onRestarted?: (() => void) | undefined
+  /**
+   * It drains and nothing waits any more: called at most once. What it sends to the control lane is handled before
+   * the actor stops.
+   */
+  readonly onDrained?: (() => void) | undefined
   /** The actor is no more: called exactly once, after all else. */
   readonly onStopped?: ((reason: StopReason) => void) | undefined
 }

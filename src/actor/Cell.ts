@@ -41,6 +41,8 @@ export abstract class Cell<M, C> {
   /** A turn is queued or running, or a fiber is at work. */
   protected busy = true
   protected draining = false
+  /** Draining, and nothing waited any more. */
+  private drained = false
   /** The message being handled. */
   protected current: M | C | typeof Mailbox.Empty = Mailbox.Empty
   /** An init, a recovery or a closing has begun and not ended. */
@@ -123,6 +125,14 @@ export abstract class Cell<M, C> {
 
   /** Nothing waits. */
   private rest(): void {
+    if (this.draining && !this.drained) {
+      this.drained = true
+      // Busy meanwhile, so that what the hook sends is handled after it.
+      this.busy = true
+      this.hook(() => this.options.onDrained?.())
+      if (this.state !== "ready") return
+      if (this.mailbox.size > 0) return this.dispatcher.run(this.turn)
+    }
     this.busy = false
     if (this.draining) this.finish()
   }
@@ -246,7 +256,7 @@ export abstract class Cell<M, C> {
     this.reason = reason
     if (mode === "drain") {
       this.draining = true
-      if (!this.busy) this.finish()
+      if (!this.busy) this.rest()
       return
     }
     this.state = "stopping"

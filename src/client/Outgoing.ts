@@ -146,8 +146,11 @@ export class Outgoing {
     if (!link.isOnline) return
     this.sendCancels(link)
     this.sendDepartures(link)
-    this.sendWanted(link)
-    this.sendCalls(link)
+    // A server that goes away begins nothing any more: the next one will.
+    if (!link.isDraining) {
+      this.sendWanted(link)
+      this.sendCalls(link)
+    }
     link.flush()
   }
 
@@ -194,6 +197,10 @@ export class Outgoing {
       answered: (frame) => {
         const isGiven = frame._tag === "joined" || frame._tag === "subscribed"
         if (this.opening.delete(channel)) {
+          if (frame._tag === "error" && link.isDraining) {
+            channel.status = "waiting"
+            return
+          }
           channel.status = isGiven ? "open" : "waiting"
           if (isGiven) this.options.onOpen(channel, frame.channel)
           channel.answered(frame)

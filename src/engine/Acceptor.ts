@@ -19,8 +19,8 @@ export interface Options {
   readonly origins: ReadonlyArray<string> | "any"
   /** The proxies in front of the server whose `X-Forwarded-` headers are believed. */
   readonly trustedHops: number
-  /** The engine is stopping: nobody is let in any more. */
-  readonly isClosing: () => boolean
+  /** Seconds after which to try again, once nobody is let in any more. */
+  readonly retryAfter: () => number | undefined
   /** Answers plain HTTP requests to other paths. */
   readonly fetch: Fetch
 }
@@ -84,7 +84,8 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
     if (!originAllowed(request, options.origins)) return refuse(403, "this origin is not allowed")
     const accepted = accept(request)
     if (typeof accepted === "string") return refuse(400, accepted)
-    if (options.isClosing()) return refuse(503, "the server is stopping", { "retry-after": "1" })
+    const retryAfter = options.retryAfter()
+    if (retryAfter !== undefined) return refuse(503, "the server is stopping", { "retry-after": `${retryAfter}` })
     if (shared.connections.size + options.endpoints.size >= limits.connections) {
       return refuse(503, "too many connections", { "retry-after": "5" })
     }
@@ -103,7 +104,13 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
     return new Promise((resolve) => resolve(options.fetch(request, origin)))
   }
 
+  const counted: Transport.Acceptor["upgrade"] = (received) => {
+    const verdict = upgrade(received)
+    if (verdict._tag === "Refusal") shared.core.stats?.turnedAway(`${verdict.status}`)
+    return verdict
+  }
+
   const owns = (url: string): boolean => isServed(pathOf(url))
 
-  return { upgrade, fetch, owns, maxMessageBytes: limits.messageBytes }
+  return { upgrade: counted, fetch, owns, maxMessageBytes: limits.messageBytes }
 }

@@ -12,7 +12,6 @@ import * as Actor from "../actor/Actor.ts"
 import * as CloseCode from "../contract/CloseCode.ts"
 import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
-import type * as Codec from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
 import * as Utf8 from "../wire/Utf8.ts"
 import * as Authentication from "./Authentication.ts"
@@ -22,7 +21,7 @@ import type { Beating } from "./Heartbeat.ts"
 import type { Joiner, Stalled } from "./Outbox.ts"
 import { Outbox } from "./Outbox.ts"
 import type { Served } from "./Router.ts"
-import { route } from "./Router.ts"
+import { isNeverRefused, route } from "./Router.ts"
 import { Session } from "./Session.ts"
 import { TokenBucket } from "./TokenBucket.ts"
 import type * as Transport from "./Transport.ts"
@@ -37,6 +36,8 @@ export interface Shared {
   readonly connections: Set<Connection>
   /** Connections whose first frame or credentials are still awaited. */
   readonly handshakes: Deadlines<Connection>
+  /** Connections whose peer has not taken everything yet, while the server stops. */
+  readonly retiring: Deadlines<Connection>
   /** Connections whose peer has not answered the close frame yet. */
   readonly closing: Deadlines<Connection>
   /** Outboxes that wait for a runtime that does not tell when it has room. */
@@ -57,7 +58,6 @@ export class Connection implements Transport.SocketHandler, Beating {
   readonly outbox: Outbox
   private readonly shared: Shared
   private readonly socket: Transport.Socket
-  private readonly codec: Codec.Codec
   /** Kept as long as somebody may ask about credentials. */
   private readonly request: Transport.UpgradeRequest | undefined
   private readonly actor: Actor.Actor<Inbound>
@@ -66,6 +66,7 @@ export class Connection implements Transport.SocketHandler, Beating {
   private malformed = 0
   private limited = 0
   private paused = false
+  private retiring = false
   private waiting: (() => void) | undefined
   private closed = false
 
@@ -73,7 +74,6 @@ export class Connection implements Transport.SocketHandler, Beating {
     const { core } = shared
     this.shared = shared
     this.socket = socket
-    this.codec = joiner.codec
     this.request = shared.authenticators.size === 0 ? undefined : request
     this.outbox = new Outbox(socket, joiner, {
       maxBytes: core.limits.outboxBytes,
@@ -81,6 +81,7 @@ export class Connection implements Transport.SocketHandler, Beating {
       maxTickBytes: core.limits.outboxTickBytes,
       onOverflow: () => this.shut(CloseCode.slowConsumer),
       onStalled: shared.onStalled,
+      stats: core.stats,
       onRoom: () => this.goOn()
     })
     this.bucket = new TokenBucket(core.limits.frameRate, core.limits.frameBurst, core.now())
@@ -103,14 +104,15 @@ export class Connection implements Transport.SocketHandler, Beating {
   message(data: string | Uint8Array): void {
     if (this.closed) return
     this.quietSweeps = 0
-    const { limits } = this.shared.core
+    const { limits, stats } = this.shared.core
     if (typeof data === "string" ? Utf8.exceeds(data, limits.messageBytes) : data.length > limits.messageBytes) {
       return this.shut(CloseCode.tooLarge, `a message has at most ${limits.messageBytes} bytes`)
     }
-    const frames = this.codec.decodeClient(data, limits.messageFrames)
+    const frames = this.outbox.codec.decodeClient(data, limits.messageFrames)
     if (frames === undefined) {
       return this.shut(CloseCode.tooLarge, `a message has at most ${limits.messageFrames} frames`)
     }
+    stats?.received(data, frames)
     const now = this.shared.core.now()
     // It has paced itself since: what was too much then is forgotten.
     if (this.limited > 0 && this.bucket.isFull(now)) this.limited = 0
@@ -145,7 +147,7 @@ export class Connection implements Transport.SocketHandler, Beating {
   }
 
   ping(): void {
-    if (this.session !== undefined) this.outbox.jump(this.codec.encode({ _tag: "ping" }))
+    if (this.session !== undefined) this.outbox.jump(this.outbox.codec.encode({ _tag: "ping" }))
   }
 
   silent(): void {
@@ -164,14 +166,28 @@ export class Connection implements Transport.SocketHandler, Beating {
     if (this.closed) return
     this.session?.end(leaveReason)
     this.outbox.close()
+    this.shared.closing.add(this)
     this.finish()
     this.socket.close(code, reason)
-    this.shared.closing.add(this)
   }
 
-  /** The server stops: tells the client when to come back, then closes. */
-  retire(after: number): void {
-    if (this.session !== undefined) this.outbox.push(this.codec.encode({ _tag: "drain", after }))
+  /** The server goes away: tells the client when to come back, or ends at once what never got as far as a session. */
+  announceDrain(after: number): void {
+    if (this.session === undefined) this.expire()
+    else this.outbox.jump(this.outbox.codec.encode({ _tag: "drain", after }))
+  }
+
+  /** Closes, once everything that was sent is handed over. */
+  retire(): void {
+    if (this.closed) return
+    this.retiring = true
+    this.shared.retiring.add(this)
+    this.outbox.handOver()
+    this.goOn()
+  }
+
+  /** The server has stopped. */
+  expire(): void {
     this.shut(CloseCode.serviceRestart, "the server is stopping", "stopped")
   }
 
@@ -187,6 +203,7 @@ export class Connection implements Transport.SocketHandler, Beating {
     this.session?.end("lost")
     this.shared.connections.delete(this)
     this.shared.handshakes.remove(this)
+    this.shared.retiring.remove(this)
     this.actor.stopUnsafe("discard")
   }
 
@@ -232,6 +249,7 @@ export class Connection implements Transport.SocketHandler, Beating {
   }
 
   private goOn(): void {
+    if (this.retiring && this.outbox.queuedFrames === 0) return this.expire()
     if (this.waiting === undefined || !this.hasRoom) return
     const { waiting } = this
     this.waiting = undefined
@@ -247,10 +265,9 @@ export class Connection implements Transport.SocketHandler, Beating {
   private welcome(identities: Identity.Identities): void {
     if (this.closed) return
     const { handshakes, core, fingerprints } = this.shared
-    const { limits } = core
     handshakes.remove(this)
-    this.session = new Session(core.nextId(), this.outbox, identities)
-    this.session.send(Welcome.make(this.session.id, limits, fingerprints))
+    this.session = new Session(core.nextId(), this.outbox, identities, core.stats)
+    this.session.send(Welcome.make(this.session.id, core.limits, fingerprints))
   }
 
   private renew(session: Session, { ref, token }: Frame.ClientFrames["renew"]): Effect.Effect<void> | void {
@@ -281,7 +298,8 @@ export class Connection implements Transport.SocketHandler, Beating {
   }
 
   private error(ref: number | null, error: RequestError.ProtocolError): void {
-    this.outbox.push(this.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) }))
+    this.shared.core.stats?.refused(error._tag)
+    this.outbox.push(this.outbox.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) }))
   }
 
   /** A frame past the rate: leaving and cancelling are never refused, the rest is told to wait. */
@@ -290,17 +308,8 @@ export class Connection implements Transport.SocketHandler, Beating {
       this.shut(CloseCode.tooManyFrames)
       return false
     }
-    switch (frame._tag) {
-      case "leave":
-      case "unsubscribe":
-      case "cancel":
-      case "pong":
-        return true
-      default: {
-        const ref = "ref" in frame ? frame.ref : null
-        this.error(ref, new RequestError.RateLimited({ retryAfter: this.bucket.wait }))
-        return false
-      }
-    }
+    if (isNeverRefused(frame)) return true
+    this.error("ref" in frame ? frame.ref : null, new RequestError.RateLimited({ retryAfter: this.bucket.wait }))
+    return false
   }
 }

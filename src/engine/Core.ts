@@ -8,11 +8,14 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Hub } from "./Hub.ts"
 import type { Limits } from "./Limits.ts"
+import type { Stats } from "./Stats.ts"
 
 /** Bounds, time, names, the hub and the scope of one engine. */
 export interface Core {
   readonly limits: Limits
   readonly hub: Hub
+  /** Undefined unless metrics are on. */
+  readonly stats: Stats | undefined
   /** Milliseconds of effect's `Clock`. */
   readonly now: () => number
   readonly nextId: () => string

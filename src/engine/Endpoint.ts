@@ -61,7 +61,8 @@ export interface Options<Path extends string, P extends Fields, Q extends Fields
    * the client takes nothing of it for 62.5 seconds.
    *
    * When the connection ends, `messages` ends, and the handler has 5 seconds to finish. One that reads no messages at
-   * that moment is interrupted at once. Finalizers run either way.
+   * that moment is interrupted at once. Finalizers run either way. When the server stops, `messages` ends first, the
+   * connection stays until the handler does, and both have the time of `Engine.layer({ drain })`.
    */
   readonly handle: (socket: Socket<ParamsOf<Path, P>, QueryOf<Q>>) => Effect.Effect<unknown, Failure, R>
 }

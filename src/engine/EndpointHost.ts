@@ -99,6 +99,13 @@ export class EndpointHost {
     return this.shared.connections.size
   }
 
+  /** Bytes that wait for clients which do not read. */
+  get outboxBytes(): number {
+    let bytes = 0
+    for (const { outbox } of this.shared.connections) bytes += outbox.queuedBytes
+    return bytes
+  }
+
   /** The endpoint of a path. */
   match(path: string): Match | undefined {
     for (const served of this.served) {
@@ -135,16 +142,23 @@ export class EndpointHost {
     }
   }
 
-  /** Closes every connection with 1012, and waits for their handlers. */
-  readonly stop: Effect.Effect<void> = Effect.suspend(() => {
-    for (const connection of [...this.shared.connections]) {
-      connection.shut(CloseCode.serviceRestart, "the server is stopping")
-    }
+  /** Lets every handler finish what it has been sent, which closes with 1012, and waits for all of them. */
+  readonly drain: Effect.Effect<void> = Effect.suspend(() => {
+    for (const connection of [...this.shared.connections]) connection.retire()
     return Effect.callback<void>((resume) => {
-      if (this.size === 0) resume(Effect.void)
-      else this.waiters.push(() => resume(Effect.void))
+      if (this.size === 0) return resume(Effect.void)
+      const waiter = () => resume(Effect.void)
+      this.waiters.push(waiter)
+      return Effect.sync(() => {
+        this.waiters = this.waiters.filter((other) => other !== waiter)
+      })
     })
   })
+
+  /** The handlers had their time: closes what is open with 1012 and interrupts them. */
+  expire(): void {
+    for (const connection of [...this.shared.connections]) connection.expire()
+  }
 
   /** Waits until no peer owes the answer to a close frame. */
   get settled(): Effect.Effect<void> {

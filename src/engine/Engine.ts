@@ -18,16 +18,20 @@ import * as Acceptor from "./Acceptor.ts"
 import type { Connection, Shared } from "./Connection.ts"
 import type { Core } from "./Core.ts"
 import { Deadlines } from "./Deadlines.ts"
+import * as Drain from "./Drain.ts"
 import * as DrainPoll from "./DrainPoll.ts"
 import type * as Endpoint from "./EndpointDefinition.ts"
 import { EndpointHost } from "./EndpointHost.ts"
+import * as Gauges from "./Gauges.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import { Hub } from "./Hub.ts"
 import { Ids } from "./Ids.ts"
 import * as Limits from "./Limits.ts"
+import * as Probes from "./Probes.ts"
 import * as Publish from "./Publish.ts"
 import type { RawGroups } from "./RawGroups.ts"
 import { RoomHost } from "./RoomHost.ts"
+import { Stats } from "./Stats.ts"
 import { eventName, TopicHost } from "./TopicHost.ts"
 import type { Address, ListenError } from "./Transport.ts"
 import { Transport } from "./Transport.ts"
@@ -47,6 +51,10 @@ export class Engine extends Context.Service<Engine, {
   readonly connections: Effect.Effect<number>
   /** Rooms that run at this moment. */
   readonly rooms: Effect.Effect<ReadonlyArray<RoomInfo>>
+  /** See {@link drain}. */
+  readonly drain: Effect.Effect<void>
+  /** Whether nobody is let in any more: red for whoever asks whether the server is ready. */
+  readonly isDraining: Effect.Effect<boolean>
   /** @internal */
   readonly groups: RawGroups
   /** @internal */
@@ -87,6 +95,13 @@ export interface Options<
    * `effect/http` router see `heddle/http`. Never called where the engine is attached to somebody else's server.
    */
   readonly fetch?: (request: Request) => Response | Promise<Response>
+  /** How it drains: when clients come back, and how long handlers may still run. */
+  readonly drain?: Drain.Options
+  /**
+   * Paths for an orchestrator and a monitor: `/healthz`, `/readyz`, `/metrics`. They go before the application's own;
+   * there are none where the engine is attached to somebody else's server.
+   */
+  readonly http?: Probes.Options
   /** Bounds that differ from the defaults. */
   readonly limits?: Partial<Limits.Limits>
 }
@@ -103,14 +118,10 @@ type CheckServed<Served> = {
     : unknown
 }
 
-/** How long rooms may take to end when the engine closes. */
-const stopMillis = 5_000
-
 /**
  * Serves rooms and topics on the transport, once every room's layer is built.
  *
- * Closing its scope tells the clients to come back, interrupts handlers, runs the `leave` of every member, closes all
- * connections with 1012 and leaves nothing behind.
+ * Closing its scope drains it, see {@link drain}, and leaves nothing behind.
  *
  * @example
  * ```ts
@@ -136,7 +147,7 @@ type AnyOptions = Options<ReadonlyArray<ServedLayer | Topic.Any>, ReadonlyArray<
 
 const make = Effect.fnUntraced(function*(options: AnyOptions) {
   const transport = yield* Transport
-  const core = yield* makeCore({ ...Limits.defaults, ...options.limits })
+  const core = yield* makeCore({ ...Limits.defaults, ...options.limits }, options.http?.metrics === true)
   const rooms = new Map<string, RoomHost>()
   const topics = new Map<string, TopicHost>()
   const authenticators = new Map<string, Identity.AuthenticatorService>()
@@ -162,19 +173,23 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
     }
   }
   const connections = new Set<Connection>()
+  const drain = new Drain.Drain(core, options.drain ?? {})
   const shared: Shared = {
     core,
-    served: { rooms, topics },
+    served: { rooms, topics, isDraining: () => drain.isDraining() },
     authenticators,
     fingerprints,
     connections,
     handshakes: new Deadlines(core, core.limits.handshake, (connection) => connection.late()),
+    retiring: new Deadlines(core, Limits.closeMillis, (connection) => connection.expire()),
     closing: new Deadlines(core, Limits.closeMillis, (connection) => connection.abandon()),
     onStalled: transport.capabilities.drain ? () => {} : DrainPoll.make(core)
   }
   const path = options.rooms === undefined ? undefined : options.path ?? "/"
   const endpoints = new EndpointHost(core, options.endpoints ?? [], path, shared.onStalled)
-  let closing = false
+  drain.of(shared, endpoints)
+  if (core.stats !== undefined) Gauges.register(core.stats, shared, endpoints)
+  const probe = Probes.make(options.http ?? {}, () => drain.isDraining(), core.context)
   // The newest answers.
   const fetches: Array<Acceptor.Fetch> = [options.fetch === undefined ? Acceptor.notFound : webHandler(options.fetch)]
   const address = yield* transport.listen(
@@ -183,21 +198,13 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
       endpoints,
       origins: options.origins ?? [],
       trustedHops: options.trustedHops ?? 0,
-      isClosing: () => closing,
-      fetch: (request, origin) => fetches.at(-1)!(request, origin)
+      retryAfter: drain.retryAfter,
+      fetch: (request, origin) => probe(request) ?? fetches.at(-1)!(request, origin)
     })
   )
-  yield* Effect.addFinalizer(() => {
-    closing = true
-    for (const connection of [...connections]) connection.retire(0)
-    const stops = [endpoints.stop, ...[...rooms.values()].map((host) => host.stop())]
-    return Effect.all(stops, { concurrency: "unbounded", discard: true }).pipe(
-      Effect.timeoutOption(stopMillis),
-      // The transport drops what is still open once this has returned.
-      Effect.andThen(Effect.andThen(shared.closing.empty, endpoints.settled))
-    )
-  })
+  // Before the drain, so that it goes on until everybody is gone.
   yield* Effect.forkScoped(Heartbeat.sweep(connections, core.limits.heartbeat))
+  yield* Effect.addFinalizer(() => drain.run)
   yield* Effect.logInfo(
     (address.url === "" ? "attached" : `listening on ${address.url}`) + (path === undefined ? "" : `, rooms at ${path}`)
   )
@@ -205,6 +212,8 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
   const engine = Engine.of({
     address,
     connections: Effect.sync(() => connections.size + endpoints.size),
+    drain: drain.run,
+    isDraining: Effect.sync(() => drain.isDraining()),
     groups: endpoints.groups,
     rooms: Effect.sync(() =>
       [...rooms.values()].flatMap((host) =>
@@ -253,7 +262,7 @@ const full = Effect.die(new Error("heddle: as many rooms and topics are in use a
 const encodedKey = (contract: Contract.CompiledRoom | Contract.CompiledTopic, key: unknown): string =>
   Result.getOrThrow(contract.key.encode(key))
 
-const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits) {
+const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits, isMeasured: boolean) {
   // Forked first, so that it closes last: rooms and connections are there for what happens when the engine closes.
   const scope = yield* Scope.fork(yield* Effect.scope)
   const context = Context.add(yield* Effect.context<never>(), Scope.Scope, scope)
@@ -261,7 +270,9 @@ const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits) {
   const nextId = yield* yield* Ids
   const now = () => clock.currentTimeMillisUnsafe()
   const hub = new Hub({ maxChannels: limits.rooms, historyBytes: limits.historyBytes, now, nextEpoch: nextId })
-  const core: Core = { limits, hub, now, nextId, context, scope }
+  const stats = isMeasured ? new Stats(context) : undefined
+  if (stats !== undefined) yield* Scope.addFinalizer(scope, Effect.sync(() => stats.end()))
+  const core: Core = { limits, hub, stats, now, nextId, context, scope }
   return core
 })
 
@@ -285,3 +296,22 @@ export const publish = <T extends Topic.Any>(
   payload: Topic.Input<T>
 ): Effect.Effect<Emitted, EmitError, Engine> =>
   Effect.flatMap(Effect.service(Engine), (engine) => engine.publish(topic, key, payload))
+
+/**
+ * Takes the engine out of service without hurting anybody, and returns when its last connection is gone.
+ *
+ * **Details**
+ *
+ * From its first moment on nothing new begins: newcomers are answered 503 with `Retry-After`, requests, notices, joins
+ * and subscriptions of those who are connected with `RoomStopped`. Each client is told a moment of its own at which
+ * to come back. What was accepted before runs to its end and is answered, at most until the deadline, when it is
+ * interrupted: its answer is `Interrupted`. Then every member leaves with `"stopped"`, and every connection is closed
+ * with 1012. The handler of an endpoint sees the end of its messages at once and has the same deadline. Where nothing
+ * runs, nothing is waited for. The server still listens afterwards, and answers plain HTTP.
+ *
+ * Closing the engine's scope does the same first, so that a process which `runMain` runs drains on SIGTERM. It happens
+ * once: whoever asks again waits for the same end.
+ *
+ * @see {@link Options} for `drain`: the deadline, and the time over which clients come back
+ */
+export const drain: Effect.Effect<void, never, Engine> = Effect.flatMap(Effect.service(Engine), ({ drain }) => drain)

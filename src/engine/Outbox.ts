@@ -8,6 +8,7 @@
  */
 import type * as Codec from "../wire/Codec.ts"
 import * as Limits from "./Limits.ts"
+import type { Stats } from "./Stats.ts"
 import type * as Transport from "./Transport.ts"
 
 /** What waits until the runtime has room. */
@@ -26,6 +27,8 @@ export interface Options {
   readonly onOverflow: () => void
   /** The runtime is full and something waits: `drained` must be called when it may have room again. */
   readonly onStalled: (outbox: Stalled) => void
+  /** Counts what is sent. */
+  readonly stats?: Stats | undefined
   /** A tick has ended, or the runtime had room: some of what waited may have left. For who waits until it has. */
   readonly onRoom?: () => void
 }
@@ -117,6 +120,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     if (this.closed) return
     this.frames.push(frame)
     this.bytes += frame.bytes
+    this.options.stats?.sent(frame)
     if (this.bytes > this.options.maxTickBytes) return this.overflow()
     if (this.stalled) {
       this.countedBytes += frame.bytes
@@ -137,6 +141,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   jump(frame: Codec.Encoded): void {
     if (this.closed) return
     this.idleSweeps = 0
+    this.options.stats?.sent(frame)
     this.socket.send(frame.data)
   }
 
@@ -179,6 +184,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   overflow(): void {
     if (this.closed) return
     this.discard()
+    this.options.stats?.overflowed(this.codec === undefined ? "endpoint" : "protocol")
     this.options.onOverflow()
   }
 

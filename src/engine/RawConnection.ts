@@ -68,6 +68,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
   private last: CloseEvent | undefined
   private fiber: Fiber.Fiber<unknown, Failure> | undefined
   private running = false
+  private retiring = false
 
   constructor(shared: RawShared, socket: Transport.Socket, id: string, path: string) {
     const { limits } = shared.core
@@ -82,6 +83,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
       maxTickBytes: limits.outboxTickBytes,
       onOverflow: () => this.shut(CloseCode.slowConsumer),
       onStalled: shared.onStalled,
+      stats: shared.core.stats,
       onRoom: () => this.room()
     })
     shared.connections.add(this)
@@ -105,6 +107,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
     if (typeof data === "string" ? Utf8.exceeds(data, messageBytes) : data.length > messageBytes) {
       return this.shut(CloseCode.tooLarge, `a message has at most ${messageBytes} bytes`)
     }
+    this.shared.core.stats?.received(data)
     if (!this.inbox.offer(data)) this.shut(CloseCode.tooManyFrames)
   }
 
@@ -181,9 +184,9 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
 
   private farewell(event: CloseEvent): void {
     if (this.over) return
+    this.shared.closing.add(this)
     this.finish(event, true)
     this.socket.close(event.code, event.reason)
-    this.shared.closing.add(this)
   }
 
   // ------------------------------------------------------------- groups
@@ -213,14 +216,26 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
   shut({ code, name }: CloseCode.CloseCode, reason: string = name): void {
     if (this.over) return
     this.outbox.close()
+    this.shared.closing.add(this)
     this.finish({ code, reason }, false)
     this.socket.close(code, reason)
-    this.shared.closing.add(this)
   }
 
   /** The peer did not answer the close frame in time. */
   abandon(): void {
     this.socket.terminate?.()
+  }
+
+  /** The server goes away: the handler sees the end of the messages, and its own end closes with 1012. */
+  retire(): void {
+    this.retiring = true
+    if (this.last === undefined) this.inbox.end("keep")
+  }
+
+  /** The server has stopped. */
+  expire(): void {
+    this.shut(CloseCode.serviceRestart, restart.reason)
+    this.interrupt()
   }
 
   /** The handler had its time. */
@@ -257,7 +272,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
       )
     }
     if (this.over) this.gone()
-    else this.leave(event ?? crashed)
+    else this.leave(event === normal && this.retiring ? restart : event ?? crashed)
   }
 
   private gone(): void {
@@ -269,7 +284,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
 
 /** How the handler's end closes the connection; undefined if it crashed. */
 const endOf = (exit: Exit.Exit<unknown, Failure>): CloseEvent | undefined => {
-  if (Exit.isSuccess(exit)) return { code: CloseCode.normal.code, reason: "" }
+  if (Exit.isSuccess(exit)) return normal
   const [reason, ...others] = exit.cause.reasons
   if (reason?._tag !== "Fail" || others.length > 0) return undefined
   const { error } = reason
@@ -278,6 +293,8 @@ const endOf = (exit: Exit.Exit<unknown, Failure>): CloseEvent | undefined => {
   return { code: CloseCode.unauthorized.code, reason: CloseFrame.clip(error.detail) }
 }
 
+const normal: CloseEvent = { code: CloseCode.normal.code, reason: "" }
+const restart: CloseEvent = { code: CloseCode.serviceRestart.code, reason: "the server is stopping" }
 const crashed: CloseEvent = { code: CloseCode.internalError.code, reason: CloseCode.internalError.name }
 
 const policyViolation = 1008

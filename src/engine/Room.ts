@@ -39,6 +39,8 @@ export class Room {
   readonly members = new Map<string, RoomMember>()
   /** Set right after the actor was spawned, before its first message. */
   declare actor: Actor<Message, Control>
+  /** Why nothing but leaving is done any more, once that is so. */
+  late: string | undefined
   private readonly options: Options
 
   constructor(options: Options) {
@@ -238,6 +240,13 @@ export class Room {
     else if (message._tag === "Join") message.session.refuse(message.ref, stopped)
     else if (message._tag === "Leave" && message.ref !== undefined) {
       message.member.session.answer({ _tag: "ok", ref: message.ref, value: null })
+    }
+  }
+
+  /** What was accepted is done: the members leave. */
+  onDrained(): void {
+    for (const member of this.members.values()) {
+      this.actor.controlUnsafe(new Leave(member, "stopped", "the server stopped it"))
     }
   }
 

@@ -84,15 +84,26 @@ export class RoomHost {
     return this.core.hub.open(`${this.contract.name}/${key}`, this.retention)
   }
 
-  /** Runs what is left of every room: interrupts handlers, discards what waits, and returns when all have stopped. */
-  stop(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.stopping = true
-      return Effect.forEach([...this.rooms.values()], ({ actor }) => {
-        actor.interruptCurrent((message) => message._tag !== "Leave", "the server is stopping")
-        return actor.stop("drain")
-      }, { concurrency: "unbounded", discard: true })
+  /**
+   * Lets every room do what it accepted, then its members leave, and waits until all rooms have stopped. Joins are
+   * refused from here on.
+   */
+  readonly drain: Effect.Effect<void> = Effect.suspend(() => {
+    this.stopping = true
+    return Effect.forEach([...this.rooms.values()], ({ actor }) => actor.stop("drain"), {
+      concurrency: "unbounded",
+      discard: true
     })
+  })
+
+  /** The rooms had their time: interrupts handlers and keeps what waits from running, but for the leaves. */
+  expire(reason: string): void {
+    for (const room of [...this.rooms.values()]) {
+      room.late = reason
+      room.actor.interruptCurrent((message) => message._tag !== "Leave", reason)
+      // There is no instance that could say goodbye.
+      if (room.actor.state !== "ready") room.actor.stopUnsafe("discard")
+    }
   }
 
   private start(keyText: string, key: unknown): Room | undefined {
@@ -137,6 +148,8 @@ export class RoomHost {
       },
       onAbandoned: room.onAbandoned,
       onDiscarded: room.onDiscarded,
+      onRestarted: () => this.core.stats?.restarted(this.contract.name),
+      onDrained: () => room.onDrained(),
       onStopped: (reason) => {
         if (this.rooms.get(keyText) === room) this.rooms.delete(keyText)
         room.onStopped(reason)

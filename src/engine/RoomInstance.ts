@@ -14,6 +14,7 @@ import { RoomMember } from "./RoomMember.ts"
 import type { Control, Join, Leave, Message, Notice, Request, Task } from "./RoomMessage.ts"
 import type { Session } from "./Session.ts"
 import { identityContext } from "./Session.ts"
+import type { Stats } from "./Stats.ts"
 
 type Handler = (request: object) => Effect.Effect<unknown, unknown>
 
@@ -43,17 +44,29 @@ export const makeInstance = (
       : Effect.provideContext(scoped, identityContext(session.identities))
   }
 
+  /** Measures how long a request waited, and how long its handler takes. */
+  const timed = <A, E>(stats: Stats, { name, since }: Request, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+    stats.waited(contract.name, since)
+    const start = stats.seconds()
+    const end = () => stats.handled(contract.name, name, start)
+    if (!Exit.isExit(effect)) return Effect.ensuring(effect, Effect.sync(end))
+    end()
+    return effect
+  }
+
   /** An effect that ended well at once has been handled: the actor needs no fiber for it. */
   const settled = (effect: Effect.Effect<void>): Effect.Effect<void> | void =>
     Exit.isExit(effect) && Exit.isSuccess(effect) ? undefined : effect
 
   const request = (message: Request): Effect.Effect<void> | void => {
     const { member, ref } = message
-    if (message.cancelled !== undefined) {
-      return member.session.refuse(ref, new RequestError.Interrupted({ detail: message.cancelled }))
+    const cancelled = message.cancelled ?? room.late
+    if (cancelled !== undefined) {
+      return member.session.refuse(ref, new RequestError.Interrupted({ detail: cancelled }))
     }
     if (member.left !== undefined) return member.session.refuse(ref, new RequestError.NotJoined())
-    const effect = call(message.name, handler(message.name)!, { payload: message.payload, member })
+    const called = call(message.name, handler(message.name)!, { payload: message.payload, member })
+    const effect = room.core.stats === undefined ? called : timed(room.core.stats, message, called)
     return settled(Effect.matchEager(provide(member.session, effect), {
       onSuccess: (value) => room.reply(message, value),
       onFailure: (error) => room.replyFailure(message, error)
@@ -61,7 +74,7 @@ export const makeInstance = (
   }
 
   const notice = ({ member, name, payload }: Notice): Effect.Effect<void> | void => {
-    if (member.left !== undefined) return
+    if (member.left !== undefined || room.late !== undefined) return
     return settled(Effect.matchEager(provide(member.session, call(name, handler(name)!, { payload, member })), {
       onSuccess: () => {},
       onFailure: (error) => room.report(`notice ${name} failed`, error)
@@ -94,8 +107,9 @@ export const makeInstance = (
 
   const join = Effect.fnUntraced(function*(message: Join) {
     const { memberId, payload, ref, session } = message
-    if (message.cancelled !== undefined) {
-      return room.declineJoin(message, new RequestError.Interrupted({ detail: message.cancelled }))
+    const cancelled = message.cancelled ?? room.late
+    if (cancelled !== undefined) {
+      return room.declineJoin(message, new RequestError.Interrupted({ detail: cancelled }))
     }
     if (session.memberships.has(room.channel.id)) return session.refuse(ref, new RequestError.AlreadyJoined())
     const admitted = yield* Effect.result(presenceOf(session, memberId, payload, "join"))
@@ -136,7 +150,7 @@ export const makeInstance = (
 
   const task = ({ done, effect, instance }: Task): Effect.Effect<void> | void => {
     // A timer does not survive the instance that set it.
-    if (instance !== handle) return
+    if (instance !== handle || room.late !== undefined) return
     return Effect.ensuring(
       Effect.match(effect, {
         onSuccess: () => {},

@@ -83,6 +83,8 @@ export class RoomMembership implements Membership {
     const decoded = definition.payload.decode(payload)
     if (Result.isFailure(decoded)) return session.refuse(ref, decoded.failure)
     const message = new Request(this.member, ref, name, decoded.success)
+    const { stats } = this.to.core
+    if (stats !== undefined) message.since = stats.seconds()
     session.pending.set(ref, makePending(this.to, message))
     const refused = offer(this.to, message)
     if (refused !== undefined) session.refuse(ref, refused)

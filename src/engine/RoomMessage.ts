@@ -38,6 +38,8 @@ export class Request {
   readonly name: string
   readonly payload: unknown
   cancelled: string | undefined
+  /** When it came, in seconds; 0 unless metrics are on. */
+  since = 0
 
   constructor(member: RoomMember, ref: number, name: string, payload: unknown) {
     this.member = member

@@ -12,9 +12,19 @@ import type { TopicHost } from "./TopicHost.ts"
 export interface Served {
   readonly rooms: ReadonlyMap<string, RoomHost>
   readonly topics: ReadonlyMap<string, TopicHost>
+  /** Nothing new is begun any more. */
+  readonly isDraining: () => boolean
 }
 
+const draining = new RequestError.RoomStopped({ detail: "the server is stopping" })
+
 const retryAfter = 1_000
+
+/** Frames that lessen the work, and so are taken at any rate. */
+const relieving: ReadonlySet<string> = new Set<Frame.ClientFrame["_tag"]>(["leave", "unsubscribe", "cancel", "pong"])
+
+/** Whether a frame is taken however many came before it. */
+export const isNeverRefused = ({ _tag }: { readonly _tag: string }): boolean => relieving.has(_tag)
 
 /** Routes one frame. Answers with what was wrong with the frame itself, if anything was. */
 export const route = (
@@ -28,16 +38,18 @@ export const route = (
   }
   switch (frame._tag) {
     case "request":
-      return request(session, limits, frame)
+      return request(served, session, limits, frame)
     case "notice": {
       const room = session.memberships.get(frame.channel)?.room
-      if (room === undefined) session.complain(new RequestError.NotJoined())
+      if (served.isDraining()) session.complain(draining)
+      else if (room === undefined) session.complain(new RequestError.NotJoined())
       else room.notice(frame)
       return
     }
     case "join": {
       const host = served.rooms.get(frame.room)
       if (host === undefined) session.refuse(frame.ref, new RequestError.NotServed({ detail: "there is no such room" }))
+      else if (served.isDraining()) session.refuse(frame.ref, draining)
       else if (hasPlace(session, limits, frame.ref)) host.join(session, frame)
       return
     }
@@ -45,6 +57,8 @@ export const route = (
       const host = served.topics.get(frame.topic)
       if (host === undefined) {
         session.refuse(frame.ref, new RequestError.NotServed({ detail: "there is no such topic" }))
+      } else if (served.isDraining()) {
+        session.refuse(frame.ref, draining)
       } else if (hasPlace(session, limits, frame.ref)) host.subscribe(session, frame)
       return
     }
@@ -73,9 +87,13 @@ const malformed = (field: string, detail: string, ref: number | null = null): Fr
   ref
 })
 
-const request = (session: Session, limits: Limits, frame: Frame.ClientFrames["request"]) => {
+const request = (served: Served, session: Session, limits: Limits, frame: Frame.ClientFrames["request"]) => {
   if (frame.seq <= session.lastSequence) return malformed("request.seq", "a number higher than any before")
   session.lastSequence = frame.seq
+  if (served.isDraining()) {
+    session.refuse(frame.ref, draining)
+    return
+  }
   if (session.pending.size >= limits.openRequests) {
     session.refuse(frame.ref, new RequestError.Overloaded({ retryAfter }))
     return

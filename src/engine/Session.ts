@@ -10,6 +10,7 @@ import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Frame from "../wire/Frame.ts"
 import type { Outbox } from "./Outbox.ts"
+import type { Stats } from "./Stats.ts"
 
 /** A room or topic that a session is in. */
 export interface Membership {
@@ -51,8 +52,10 @@ export class Session {
   /** The highest sequence number that was accepted: a request runs at most once. */
   lastSequence = 0
   ended = false
+  private readonly stats: Stats | undefined
 
-  constructor(id: string, outbox: Outbox, identities: Identity.Identities) {
+  constructor(id: string, outbox: Outbox, identities: Identity.Identities, stats?: Stats) {
+    this.stats = stats
     this.id = id
     this.outbox = outbox
     this.identities = identities
@@ -70,11 +73,13 @@ export class Session {
 
   refuse(ref: number, error: RequestError.ProtocolError): void {
     this.pending.delete(ref)
+    this.stats?.refused(error._tag)
     this.send({ _tag: "error", ref, error: RequestError.encode(error) })
   }
 
   /** Reports what was wrong with a frame that has no answer. */
   complain(error: RequestError.ProtocolError): void {
+    this.stats?.refused(error._tag)
     this.send({ _tag: "error", ref: null, error: RequestError.encode(error) })
   }
 

@@ -4,6 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as RequestError from "../contract/RequestError.ts"
@@ -27,6 +28,8 @@ export class TopicHost {
   readonly contract: Contract.CompiledTopic
   private readonly core: Core
   private readonly authorize: Authorize | undefined
+  /** Subscriptions that are being decided about. */
+  private readonly deciding = new Set<Fiber.Fiber<void>>()
 
   /** A topic alone is open to everybody. */
   constructor(core: Core, topic: Topic.BehaviorService | Pick<Topic.BehaviorService, "contract">) {
@@ -60,6 +63,8 @@ export class TopicHost {
     const fiber = fork(this.core, decision)
     // Decided at once: there is nothing to wait for and nothing to cancel.
     if (fiber.pollUnsafe() === undefined) {
+      this.deciding.add(fiber)
+      fiber.addObserver(() => this.deciding.delete(fiber))
       session.pending.set(ref, {
         joins: true,
         cancel: () => fiber.interruptUnsafe()
@@ -99,6 +104,14 @@ export class TopicHost {
     })
     session.answer({ _tag: "subscribed", ref, channel: channel.id, position: channel.log.position, recovered: false })
     subscription.release()
+  }
+
+  /** Waits until everything is decided. */
+  readonly drain: Effect.Effect<void> = Effect.suspend(() => Effect.asVoid(Fiber.awaitAll([...this.deciding])))
+
+  /** Interrupts every decision. */
+  expire(): void {
+    for (const fiber of this.deciding) fiber.interruptUnsafe()
   }
 
   /** The channel of a key; undefined when the hub is full. */

@@ -7,6 +7,8 @@ import type * as Frame from "./Frame.ts"
 export interface Encoded {
   readonly data: string | Uint8Array<ArrayBuffer>
   readonly bytes: number
+  /** The kind of frame that it is; unsaid for what is no frame of the protocol. */
+  readonly kind?: string
 }
 
 /** A codec of protocol version 1. Neither direction ever throws for what came from the other end. */

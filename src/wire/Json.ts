@@ -55,7 +55,7 @@ const decode = (shapes: Shapes) => (message: string | Uint8Array, maxFrames: num
 
 const encode = (frame: Frame.ClientFrame | Frame.ServerFrame): Encoded => {
   const data = JSON.stringify(Shape.toValues(frame))
-  return { data, bytes: Utf8.byteLength(data) }
+  return { data, bytes: Utf8.byteLength(data), kind: frame._tag }
 }
 
 const concat = (frames: ReadonlyArray<Encoded>): string => {

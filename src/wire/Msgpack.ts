@@ -61,7 +61,7 @@ const writer = new Writer()
 
 const encode = (frame: Frame.ClientFrame | Frame.ServerFrame): Encoded => {
   const data = writer.write(Shape.toValues(frame))
-  return { data, bytes: data.length }
+  return { data, bytes: data.length, kind: frame._tag }
 }
 
 const concat = (frames: ReadonlyArray<Encoded>): Uint8Array<ArrayBuffer> => {

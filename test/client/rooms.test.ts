@@ -623,4 +623,25 @@ describe("leaving", () => {
       yield* settled
       assert.deepStrictEqual(seen, ["joined 0", "gap 0"])
     }))
+
+  it.effect("by a server that drains keeps requests and joins for the next, also one that it refused", () =>
+    Effect.gen(function*() {
+      const { client, room, server, socket } = yield* joined()
+      const refused = yield* Effect.forkChild(client.join(Chat, "refused", { name: "ada" }), { startImmediately: true })
+      yield* settled
+      const { ref } = yield* socket.next("join")
+      const stopped = { _tag: "RoomStopped", detail: "the server is stopping" }
+      socket.send({ _tag: "drain", after: 0 }, { _tag: "error", ref, error: stopped })
+      const later = yield* Effect.forkChild(client.join(Chat, "later", { name: "ada" }), { startImmediately: true })
+      const clear = yield* Effect.forkChild(room.Clear(), { startImmediately: true })
+      yield* settled
+      assert.deepStrictEqual([socket.all("request").length, socket.all("join").length], [0, 2])
+      socket.close(1012)
+      yield* TestClock.adjust("2 seconds")
+      const second = yield* server.welcomes()
+      for (const channel of [1, 2, 3]) yield* second.joins({ channel })
+      const request = yield* second.next("request")
+      second.send({ _tag: "ok", ref: request.ref, value: null })
+      for (const fiber of [refused, later, clear]) yield* Fiber.join<unknown, unknown>(fiber)
+    }))
 })

@@ -112,7 +112,12 @@ const makeWorld = Effect.fnUntraced(function*(network: Network, history: number)
   const scope = yield* Effect.scope
   const start = Effect.fnUntraced(function*(port: number) {
     const child = yield* Scope.fork(scope)
-    const layer = Engine.layer({ path: "/live", rooms: [chatLive(history), Ticker] }).pipe(
+    const layer = Engine.layer({
+      path: "/live",
+      rooms: [chatLive(history), Ticker],
+      // In virtual time nobody lets time pass while the server stops.
+      drain: { deadline: network.live ? 100 : 0, spread: 100 }
+    }).pipe(
       Layer.provide(identityLive),
       Layer.provide(transport(port))
     )

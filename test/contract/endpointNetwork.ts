@@ -134,9 +134,10 @@ export const endpointNetwork = (
         const client = yield* Effect.flatMap(Engine.Engine, ({ address }) => openRaw(address, "/")).pipe(
           Effect.provideService(Scope.Scope, scope),
           Effect.provide(
-            Engine.layer({ endpoints: [Endpoint.make("/", { handle: () => Effect.never })] }).pipe(
-              Layer.provide(transport)
-            )
+            Engine.layer({
+              endpoints: [Endpoint.make("/", { handle: () => Effect.never })],
+              drain: { deadline: "500 millis" }
+            }).pipe(Layer.provide(transport))
           )
         )
         yield* until("it is told", () => client.close !== undefined)

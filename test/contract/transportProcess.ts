@@ -3,47 +3,16 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Child from "node:child_process"
 import * as Net from "node:net"
 import { fileURLToPath } from "node:url"
+import { runner } from "./running.ts"
 import { openRaw, until } from "./transportClient.ts"
 
 const fixture = fileURLToPath(new URL("./fixtures/process.ts", import.meta.url))
 
-/** A running fixture and what it said so far. */
-class Running {
-  output = ""
-  exit: { readonly code: number | null; readonly signal: string | null } | undefined
-  readonly child: Child.ChildProcess
-
-  constructor(args: ReadonlyArray<string>) {
-    this.child = Child.spawn(process.execPath, [...args], { stdio: ["ignore", "pipe", "pipe"] })
-    this.child.stdout!.on("data", (chunk) => this.output += chunk)
-    this.child.stderr!.on("data", (chunk) => this.output += chunk)
-    this.child.on("close", (code, signal) => this.exit = { code, signal })
-  }
-  // Not `child.kill`: after it Deno reports the signal, whatever the process made of it.
-  kill = (signal: "SIGTERM" | "SIGINT" | "SIGKILL") => void process.kill(this.child.pid!, signal)
-  says = (what: string | RegExp) => until(`it says ${what}: ${this.output}`, () => this.output.match(what) !== null)
-  /** The exit code and signal, which must come within 2 seconds. */
-  ends = Effect.suspend(() =>
-    Effect.map(until(`it ends within 2 s`, () => this.exit !== undefined, 2000), () => this.exit!)
-  )
-  address = Effect.suspend(() =>
-    Effect.map(this.says(/listening \d+/), () => {
-      const port = Number(this.output.match(/listening (\d+)/)![1])
-      return { hostname: "127.0.0.1", port, url: `http://127.0.0.1:${port}` }
-    })
-  )
-}
-
 /** Runs the cases; `command` is what follows the runtime's name to run a file. */
 export const processContract = (name: string, command: ReadonlyArray<string>): void => {
-  const start = (...args: ReadonlyArray<string>) =>
-    Effect.acquireRelease(
-      Effect.sync(() => new Running([...command, fixture, ...args])),
-      (running) => Effect.sync(() => running.exit ?? running.kill("SIGKILL"))
-    )
+  const start = runner(command, fixture)
 
   describe(`a process that serves: ${name}`, () => {
     it.live("ends by itself once its scope has closed, with sockets open on both sides", () =>

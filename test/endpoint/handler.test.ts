@@ -284,7 +284,7 @@ describe("the handler of an endpoint", () => {
       const client = yield* Fiber.join(fiber)
       yield* until("the client knows", () => client.closed !== undefined)
       assert.deepStrictEqual(client.closed, { code: 1012, reason: "the server is stopping" })
-      assert.deepStrictEqual(steps, ["scope", "finished", "finalized success 1012"])
+      assert.deepStrictEqual(steps, ["scope", "finished", "finalized success open"])
     })
   })
 })

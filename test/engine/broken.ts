@@ -3,6 +3,8 @@
  */
 import { Scope } from "effect"
 import { Cell } from "../../src/actor/Cell.ts"
+import { Handle } from "../../src/actor/Handle.ts"
+import { Drain } from "../../src/engine/Drain.ts"
 import { Channel, Subscription } from "../../src/engine/Hub.ts"
 import { Room } from "../../src/engine/Room.ts"
 import { RoomHandle } from "../../src/engine/RoomHandle.ts"
@@ -44,13 +46,32 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
     })
   },
   "loses a leave when the mailbox is full": {
-    law: "every join has one leave: it came 0 times",
+    law: "no room runs once all have gone",
     fault: patch(RoomMembership, {
       end(_, reason) {
         this.interrupt("the session ended")
         this.to.actor.tellUnsafe(new Leave(this.member, reason, ""))
       }
     })
+  },
+  "stops its rooms without the leaves": {
+    law: "every join has one leave: it came 0 times",
+    fault: patch(Room, { onDrained: () => {} })
+  },
+  "accepts one more while it drains": {
+    law: "nothing begins once the engine drains",
+    fault: both(
+      patch(Drain, { isDraining: () => false }),
+      patch(Handle, {
+        offer(real, message) {
+          const { draining } = this
+          this.draining = false
+          const told = real(message)
+          this.draining = draining
+          return told
+        }
+      })
+    )
   },
   "lets a reply overtake an event": {
     law: "cause before effect",

@@ -66,11 +66,15 @@ describe("closing the engine", () => {
       ask(ada, channel, "waits")
       yield* settle
       const isClosed = yield* close
+      yield* settle
+      for (const one of [ada, bob, carol]) assert.strictEqual(one.all("drain").length, 1)
+      assert.isFalse(isClosed())
+      yield* TestClock.adjust("10 seconds")
       for (const one of [ada, bob, carol]) {
         assert.strictEqual(yield* one.closeCode, 1012)
         assert.strictEqual(one.all("drain").length, 1)
       }
-      assert.deepStrictEqual(ada.all("error").map(({ error }) => error._tag), ["Interrupted"])
+      assert.deepStrictEqual(ada.all("error").map(({ error }) => error._tag), ["Interrupted", "Interrupted"])
       yield* settle
       assert.isTrue(isClosed())
       assert.deepStrictEqual(trace.filter((entry) => entry.startsWith("leave")).sort(), [
@@ -91,7 +95,8 @@ describe("closing the engine", () => {
       yield* (yield* peer).join("lab", "b", { name: "slow" })
       const isClosed = yield* close
       yield* settle
-      yield* TestClock.adjust(4_999)
+      // The deadline of handlers, then that of leaves.
+      yield* TestClock.adjust(14_999)
       yield* settle
       assert.isFalse(isClosed())
       yield* TestClock.adjust(1)

@@ -106,7 +106,12 @@ export const serve = (harness: Harness, options: Options) =>
       )
     })
   })).pipe(
-    Effect.provide(Engine.layer({ ...options, path }).pipe(Layer.provideMerge(harness.transport))),
+    // At the end of a test nobody lets time pass for a handler that hangs.
+    Effect.provide(
+      Engine.layer({ drain: { deadline: harness.live ? "10 seconds" : 0 }, ...options, path }).pipe(
+        Layer.provideMerge(harness.transport)
+      )
+    ),
     Effect.provide(Layer.merge(Logger.layer([logger]), harness.live ? Layer.empty : countingClock(counter)))
   ) as Effect.Effect<A, E | ListenError>
 }

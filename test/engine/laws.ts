@@ -213,6 +213,9 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     )
     for (let round = 0; round < 30 && !closed; round++) {
       yield* settle(40)
+      record.firstLate = Math.min(record.firstLate, tokens)
+      for (const client of clients) if (!client.gone && client.peer.closed === undefined) send(client)
+      yield* settle(40)
       if (!closed) yield* TestClock.adjust(500)
     }
     yield* verify(closed, "an engine closes within 15 seconds")

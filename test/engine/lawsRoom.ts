@@ -70,6 +70,8 @@ export class Sightings {
   /** How far the handling of each request or notice came. */
   readonly done = new Map<number, "began" | "done" | "died" | "ended">()
   readonly violations: Array<string> = []
+  /** The first that was sent to an engine that drains. */
+  firstLate = Infinity
   running = 0
   recovered = 0
   /** Rises with everything that a handler does. */
@@ -180,6 +182,7 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
         record.activity++
         alive("a handler")
         if (record.done.has(token)) record.violate("a message runs at most once")
+        if (token >= record.firstLate) record.violate("nothing begins once the engine drains")
         if (!instance.members.has(member.id)) record.violate("a handler is called for members only")
         if (record.leaves.has(member.id)) record.violate("nothing is handled for a member that has left")
         record.done.set(token, "began")

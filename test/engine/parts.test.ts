@@ -53,6 +53,7 @@ const makeCore = Effect.gen(function*() {
     hub: undefined as never,
     now: () => clock.currentTimeMillisUnsafe(),
     nextId: () => "id",
+    stats: undefined,
     context,
     scope
   }
