@@ -10,7 +10,6 @@ import * as Logger from "effect/Logger"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TestClock from "effect/testing/TestClock"
 import * as Dispatcher from "../actor/Dispatcher.ts"
@@ -22,6 +21,7 @@ import * as Engine from "../engine/Engine.ts"
 import type { Limits } from "../engine/Limits.ts"
 import type { Command, Fault, Life } from "./RoomCommand.ts"
 import * as RoomCommand from "./RoomCommand.ts"
+import { RoomEvents } from "./RoomEvents.ts"
 import type { AnyModel } from "./RoomModel.ts"
 import type { AnyJoined, Method, Player } from "./RoomPlayer.ts"
 import { unexpected } from "./RoomPlayer.ts"
@@ -74,6 +74,7 @@ const play = Effect.fnUntraced(function*(
   const scope = yield* Scope.fork(yield* Effect.scope)
   const players: Array<Player> = []
   let crashes = 0
+  const events = new RoomEvents(watch)
 
   const isBusy = () =>
     players.some(({ client, joining, open }) =>
@@ -95,31 +96,6 @@ const play = Effect.fnUntraced(function*(
       else yield* TestClock.adjust(waited < 100 ? 10 : 1_000)
     }
   })
-
-  const collect = (player: Player, joined: AnyJoined) =>
-    Stream.runForEach(joined.events, ({ _tag, offset }) =>
-      Effect.sync(() => {
-        watch.activity++
-        watch.names.set(joined.memberId, player.name)
-        if (_tag === "synced") player.last = undefined
-        else if (offset !== undefined) {
-          if (player.last !== undefined) contiguous(player, player.last, offset)
-          if (watch.emitted.get(offset)?.name !== _tag) {
-            watch.violate("one order for all", `${player.name} received ${_tag} as number ${offset}, which is another`)
-          }
-          player.last = offset
-        }
-      }))
-  /** Everything between two events that a member received is not for it. */
-  const contiguous = (player: Player, from: number, to: number) => {
-    if (to <= from) watch.violate("one order for all", `${player.name} received event ${to} after ${from}`)
-    for (let offset = from + 1; offset < to; offset++) {
-      const missed = watch.emitted.get(offset)
-      if (missed !== undefined && !missed.except.some((id) => (watch.names.get(id) ?? player.name) === player.name)) {
-        watch.violate("no event is lost", `${player.name} did not receive event ${offset}, ${missed.name}`)
-      }
-    }
-  }
 
   const judge = (player: Player, what: string, error: unknown) => {
     watch.activity++
@@ -145,7 +121,7 @@ const play = Effect.fnUntraced(function*(
     player.joined = joined
     player.last = undefined
     watch.names.set(joined.memberId, player.name)
-    yield* Effect.ignore(collect(player, joined))
+    yield* Effect.ignore(events.collect(player, joined))
     // Left, removed, or not taken back.
     if (player.joined === joined) player.joined = undefined
     yield* Scope.close(own, Exit.void)
@@ -229,9 +205,9 @@ const play = Effect.fnUntraced(function*(
     yield* TestClock.adjust(10_000)
     yield* settle(12)
     for (const player of players) {
-      const { joined, last, name } = player
+      const { joined, name } = player
       if (joined === undefined) continue
-      if (last !== undefined) contiguous(player, last, Math.max(last, ...watch.emitted.keys()) + 1)
+      events.finish(player)
       if (!watch.members.has(joined.memberId)) {
         watch.violate("who is told joined is a member", `${name} is not among the members`)
       }

@@ -11,7 +11,10 @@ import type { TestClient } from "./TestServer.ts"
 
 /** A joined room as far as it does not depend on its contract. */
 export interface AnyJoined extends Pick<JoinedRoom<Definition.Any>, "leave" | "memberId"> {
-  readonly events: Stream.Stream<{ readonly _tag: string; readonly offset?: number | undefined }, RequestError>
+  readonly events: Stream.Stream<
+    { readonly _tag: string; readonly offset?: number | undefined; readonly payload?: unknown },
+    RequestError
+  >
   readonly presence: SubscriptionRef.SubscriptionRef<ReadonlyMap<string, unknown>>
 }
 

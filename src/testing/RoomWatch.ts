@@ -40,6 +40,7 @@ interface Emitted {
 /** What a violation says of a value that was thrown. */
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : Formatter.format(error)
 
+/** One room under test: what it handled, how that fits the model, and what does not hold. */
 export class RoomWatch {
   /** The first is what counts. */
   readonly violations: Array<Violation> = []
@@ -89,7 +90,7 @@ export class RoomWatch {
     return { ...behavior, init: init as never }
   }
 
-  /** What the model says in the end about something it was given. */
+  /** Runs a function of the user's; what it throws is a violation. */
   private guarded(law: string, f: () => unknown): Effect.Effect<unknown> {
     return Effect.catchCause(Effect.sync(f), (cause) =>
       Effect.sync(() => {
@@ -124,8 +125,7 @@ export class RoomWatch {
     for (const [name, { error }] of compiled.requests) watched[name] = this.message(name, error)
     for (const name of compiled.notices.keys()) watched[name] = this.message(name, undefined)
     watched["leave"] = this.leave
-    if (handlers["join"] !== undefined || compiled.presence !== undefined) watched["join"] = this.join(compiled)
-    else watched["join"] = this.join(compiled, () => Effect.void)
+    watched["join"] = this.join(compiled, handlers["join"] ?? (() => Effect.void))
     const { snapshot } = handlers
     if (snapshot !== undefined) {
       watched["snapshot"] = (request) =>
@@ -198,7 +198,7 @@ export class RoomWatch {
     })
 
   private readonly join =
-    (compiled: Contract.CompiledRoom, handler = this.handlers["join"]!): Handler =>
+    (compiled: Contract.CompiledRoom, handler: Handler): Handler =>
     (request: { readonly memberId: string; readonly payload: unknown; readonly cause: "join" | "restart" }) =>
       this.run("join", handler, request, (exit) => {
         const { cause, memberId, payload } = request

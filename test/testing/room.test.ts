@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { Identity, Room as RoomContract } from "heddle"
 import { RoomTest } from "heddle/testing"
+import { Subscription } from "../../src/engine/Hub.ts"
 import { Room } from "../../src/engine/Room.ts"
+import * as broken from "../engine/broken.ts"
 import type { Bug } from "./theatre.ts"
 import { makeTheatre, model, Theatre } from "./theatre.ts"
 
@@ -129,6 +131,32 @@ describe("a test of a room", () => {
         }))
       )
       assert.match(error.message, /presence is who is there/)
+    }), 60_000)
+
+  it.live("notices when an engine loses an event, or tells members different ones", () =>
+    Effect.gen(function*() {
+      const faults = {
+        "no event is lost": broken.engines["skips an event for one member"]!.fault,
+        "one order for all": () => {
+          const { deliver } = Subscription.prototype
+          let count = 0
+          Subscription.prototype.deliver = function(frame) {
+            const data = String(frame.data).replace(/"left":\d+/, () => `"left":${count++}`)
+            return deliver.call(this, { ...frame, data })
+          }
+          return () => {
+            Subscription.prototype.deliver = deliver
+          }
+        }
+      }
+      for (const [law, fault] of Object.entries(faults)) {
+        const mend = fault()
+        const error = yield* Effect.flip(RoomTest.check(Theatre, makeTheatre(), { seed: 1 })).pipe(
+          Effect.ensuring(Effect.sync(mend))
+        )
+        assert.instanceOf(error, RoomTest.Falsified)
+        assert.strictEqual(error.law, law, error.message)
+      }
     }), 60_000)
 
   it.live("gives rooms their services, identities and payloads of the test's own", () =>
