@@ -79,6 +79,7 @@ export class Connection implements Transport.SocketHandler, Beating {
       maxBytes: core.limits.outboxBytes,
       maxFrames: core.limits.outboxFrames,
       maxTickBytes: core.limits.outboxTickBytes,
+      drops: core.drops,
       onOverflow: () => this.shut(CloseCode.slowConsumer),
       onStalled: shared.onStalled,
       onRoom: () => this.goOn()

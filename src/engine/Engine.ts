@@ -21,6 +21,7 @@ import { Deadlines } from "./Deadlines.ts"
 import * as DrainPoll from "./DrainPoll.ts"
 import type * as Endpoint from "./EndpointDefinition.ts"
 import { EndpointHost } from "./EndpointHost.ts"
+import * as Fate from "./Fate.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import { Hub } from "./Hub.ts"
 import { Ids } from "./Ids.ts"
@@ -39,6 +40,15 @@ export interface RoomInfo {
   readonly members: number
 }
 
+/** What an engine counts. */
+export interface Stats {
+  /**
+   * Frames dropped since it started, for all receivers together, by what became of them: the fates that contracts
+   * choose, and `disconnect` for everything that waited for a peer that was closed with 4409.
+   */
+  readonly drops: Readonly<Fate.Drops>
+}
+
 /** A running engine. */
 export class Engine extends Context.Service<Engine, {
   /** Where it listens. */
@@ -47,6 +57,8 @@ export class Engine extends Context.Service<Engine, {
   readonly connections: Effect.Effect<number>
   /** Rooms that run at this moment. */
   readonly rooms: Effect.Effect<ReadonlyArray<RoomInfo>>
+  /** What it counted up to this moment. */
+  readonly stats: Effect.Effect<Stats>
   /** @internal */
   readonly groups: RawGroups
   /** @internal */
@@ -211,6 +223,7 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
         [...host.rooms].map(([key, room]) => ({ room: host.contract.name, key, members: room.members.size }))
       )
     ),
+    stats: Effect.sync(() => ({ drops: { ...core.drops } })),
     http: (fetch) =>
       Effect.acquireRelease(
         Effect.sync(() => void fetches.push(fetch)),
@@ -261,7 +274,7 @@ const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits) {
   const nextId = yield* yield* Ids
   const now = () => clock.currentTimeMillisUnsafe()
   const hub = new Hub({ maxChannels: limits.rooms, historyBytes: limits.historyBytes, now, nextEpoch: nextId })
-  const core: Core = { limits, hub, now, nextId, context, scope }
+  const core: Core = { limits, hub, drops: Fate.noDrops(), now, nextId, context, scope }
   return core
 })
 
@@ -278,7 +291,11 @@ export const emit = <R extends Definition.Any, N extends keyof Definition.Events
 ): Effect.Effect<Emitted, EmitError, Engine> =>
   Effect.flatMap(Effect.service(Engine), (engine) => engine.emit(room, key, event, payload[0]))
 
-/** Publishes to a topic: at most once to everybody who is subscribed at this moment. */
+/**
+ * Publishes to a topic: at most once to everybody who is subscribed at this moment.
+ *
+ * Subscribers that do not read meet the fate that the contract chose; `dropped` in the answer says how many did.
+ */
 export const publish = <T extends Topic.Any>(
   topic: T,
   key: Topic.Key<T>,

@@ -80,6 +80,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
       maxBytes: limits.outboxBytes,
       maxFrames: limits.outboxFrames,
       maxTickBytes: limits.outboxTickBytes,
+      drops: shared.core.drops,
       onOverflow: () => this.shut(CloseCode.slowConsumer),
       onStalled: shared.onStalled,
       onRoom: () => this.room()
