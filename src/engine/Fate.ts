@@ -76,14 +76,33 @@ export const takeOldest = (buffer: Array<Outgoing>, start: number, need: Need): 
     frames--
   }
   if (bytes > 0 || frames > 0) return undefined
+  if (end <= buffer.length - start) closeUp(buffer, end, victims)
+  else closeDown(buffer, start, end, victims)
+  return victims
+}
+
+/** Takes frames that stand before `end` out: the ones before them move up. The cheap way near the front. */
+const closeUp = (buffer: Array<Outgoing>, end: number, taken: ReadonlyArray<Outgoing>): void => {
+  let kept = end
+  let next = taken.length - 1
+  for (let index = end - 1; index >= 0; index--) {
+    if (buffer[index] === taken[next]) next--
+    else buffer[--kept] = buffer[index]!
+  }
+  // Usually one, for which `shift` moves nothing.
+  if (kept === 1) buffer.shift()
+  else buffer.splice(0, kept)
+}
+
+/** Takes frames that stand between `start` and `end` out: the ones after them move down. The cheap way near the end. */
+const closeDown = (buffer: Array<Outgoing>, start: number, end: number, taken: ReadonlyArray<Outgoing>): void => {
   let kept = start
   let next = 0
   for (let index = start; index < end; index++) {
-    if (buffer[index] === victims[next]) next++
+    if (buffer[index] === taken[next]) next++
     else buffer[kept++] = buffer[index]!
   }
   buffer.splice(kept, end - kept)
-  return victims
 }
 
 /** Frames that were dropped since the engine started, by what became of them. */

@@ -9,7 +9,7 @@
 import type * as Codec from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
 import type { Outgoing } from "./Fate.ts"
-import { withFate } from "./Fate.ts"
+import { takeOldest, withFate } from "./Fate.ts"
 import type { Delivery } from "./Followed.ts"
 import * as Log from "./Log.ts"
 import type { Outbox } from "./Outbox.ts"
@@ -23,7 +23,7 @@ export interface Options {
   readonly nextEpoch: () => string
 }
 
-/** Events held back for one subscriber; one more and it counts as a peer that does not read. */
+/** Events held back for one subscriber; past it they meet their fate, or it counts as a peer that does not read. */
 const maxHeld = 1_024
 
 /** One subscriber of one channel. */
@@ -42,9 +42,19 @@ export class Subscription {
   /** Answers whether something was dropped for it: see `Outbox.push`. */
   deliver(frame: Outgoing): boolean {
     if (this.held === undefined) return this.outbox.push(frame)
+    if (this.held.length >= maxHeld) return this.makeRoom(this.held, frame)
     this.held.push(frame)
-    if (this.held.length <= maxHeld) return false
-    this.outbox.overflow(this.held)
+    return false
+  }
+
+  private makeRoom(held: Array<Outgoing>, frame: Outgoing): boolean {
+    const fate = frame.fate?._tag
+    const dropped = fate === "dropNewest" ? undefined : takeOldest(held, 0, { bytes: 0, frames: 1, only: fate })
+    if (dropped !== undefined) {
+      held.push(frame)
+      this.outbox.lose(dropped)
+    } else if (fate === "dropOldest" || fate === "dropNewest") this.outbox.lose([frame])
+    else this.outbox.overflow([...held, frame])
     return true
   }
 

@@ -214,11 +214,14 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
       only: frame.fate?._tag
     })
     if (victims === undefined) return false
-    for (const victim of victims) {
-      this.uncount(victim)
-      this.drop([victim], victim.fate!._tag)
-    }
+    for (const victim of victims) this.uncount(victim)
+    this.lose(victims)
     return true
+  }
+
+  /** Counts frames that were dropped by their fate, here or while they were held back for this outbox. */
+  lose(frames: ReadonlyArray<Outgoing>): void {
+    for (const frame of frames) this.drop([frame], frame.fate!._tag)
   }
 
   private uncount({ bytes }: Outgoing): void {

@@ -98,6 +98,24 @@ describe("dropOldest", () => {
     )
   })
 
+  it("finds its room behind a long backlog of the tick before, as it does in front", () => {
+    const { outbox, state } = make({ maxFrames: 20 })
+    state.buffered = 0
+    outbox.drained()
+    state.buffered = 64 * KiB
+    for (let index = 0; index < 100; index++) outbox.push(old(`${index}`))
+    state.tick()
+    for (let index = 100; index < 150; index++) outbox.push(index % 10 === 3 ? frame(index) : old(`${index}`))
+    state.buffered = 0
+    outbox.drained()
+    const late = Array.from({ length: 15 }, (_, index) => 135 + index).filter((number) => number % 10 !== 3)
+    const kept = [...Array.from({ length: 100 }, (_, index) => index), 103, 113, 123, 133, 143]
+    const names = state.lines().map((line) => Number.parseInt(line)).slice(1)
+    assert.deepStrictEqual(names.filter((name) => name < 100 || name % 10 === 3), kept)
+    assert.deepStrictEqual(names.filter((name) => name >= 134 && name % 10 !== 3).slice(-late.length), late)
+    assert.strictEqual(names.length, 120)
+  })
+
   it("also applies where a tick has already collected almost all it may", () => {
     const { outbox, state } = make({ maxTickBytes: 1_000 })
     state.buffered = 0

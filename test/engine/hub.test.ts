@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { withFate } from "../../src/engine/Fate.ts"
 import { Hub } from "../../src/engine/Hub.ts"
 import * as Log from "../../src/engine/Log.ts"
 import { Joiner, Outbox } from "../../src/engine/Outbox.ts"
@@ -147,6 +148,32 @@ describe("Hub", () => {
     subscription.release()
     publish(channel)
     assert.deepStrictEqual(offsets(), [100, 1, 2, 3])
+  })
+
+  it("holds so many events, and past that drops what may be dropped before it gives up the subscriber", () => {
+    const channel = make().open("a", Log.nothing)!
+    let overflows = 0
+    const { outbox, state } = subscriber(1e9, () => overflows++)
+    const subscription = channel.subscribe(outbox)
+    const lossy = (text: string, _tag: "dropOldest" | "dropNewest") => {
+      const frame = { _tag: "volatile", channel: 1, name: "Moved", payload: text, except: null } as const
+      return channel.deliver(frame, withFate(json.encode(frame), { _tag }), json)
+    }
+    assert.strictEqual(lossy("first", "dropOldest") + lossy("second", "dropNewest"), 0)
+    for (let index = 0; index < 1_022; index++) publish(channel)
+    assert.deepStrictEqual([lossy("third", "dropOldest"), lossy("fourth", "dropNewest"), outbox.dropped], [1, 1, 2])
+    publish(channel)
+    publish(channel)
+    assert.deepStrictEqual([overflows, outbox.dropped], [0, 4])
+    subscription.release()
+    state.tick()
+    assert.strictEqual(state.lines().length, 1_024)
+    assert.isTrue(state.lines().every((line) => line.startsWith("[\"event\"")))
+    subscription.hold()
+    for (let index = 0; index < 1_024; index++) publish(channel)
+    assert.strictEqual(overflows, 0)
+    publish(channel)
+    assert.deepStrictEqual([overflows, outbox.dropped], [1, 4 + 1_025])
   })
 
   it("ends a subscription once, whichever of them", () => {
