@@ -146,14 +146,17 @@ export class Channel {
       const subscription = this.subscriptions[index]!
       if (subscription === except) continue
       const wanted = subscription.outbox.codec
-      let form: Outgoing | undefined = encoded
-      if (wanted !== codec) {
-        others ??= new Map()
-        form = others.get(wanted)
-        if (form === undefined) others.set(wanted, form = withFate(wanted.encode(frame), encoded.fate))
+      if (wanted === codec) {
+        if (subscription.deliver(encoded)) dropped++
+        continue
       }
-      if (subscription.deliver(form)) dropped++
-      if (delivery !== undefined) subscription.outbox.follow(form, delivery)
+      others ??= new Map()
+      let other = others.get(wanted)
+      if (other === undefined) others.set(wanted, other = withFate(wanted.encode(frame), encoded.fate))
+      if (subscription.deliver(other)) dropped++
+    }
+    if (delivery !== undefined) {
+      for (const { outbox } of this.subscriptions) outbox.follow(others?.get(outbox.codec) ?? encoded, delivery)
     }
     return dropped
   }

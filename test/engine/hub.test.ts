@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { withFate } from "../../src/engine/Fate.ts"
+import { Delivery } from "../../src/engine/Followed.ts"
 import { Hub } from "../../src/engine/Hub.ts"
 import * as Log from "../../src/engine/Log.ts"
 import { Joiner, Outbox } from "../../src/engine/Outbox.ts"
@@ -235,6 +236,30 @@ describe("Hub", () => {
     }
     publish(channel)
     assert.strictEqual(encoded, 1)
+  })
+
+  it("has the fate of an event follow it into every codec, and waits for it there", () => {
+    const channel = make().open("a", Log.nothing)!
+    const { socket, state } = recordingSocket()
+    const outbox = new Outbox(socket, new Joiner({ ...json }), {
+      maxBytes: 1e9,
+      maxFrames: 2,
+      maxTickBytes: 1e9,
+      onOverflow: () => assert.fail("it is full of what may be dropped"),
+      onStalled() {}
+    })
+    channel.subscribe(outbox).release()
+    state.buffered = 1e9
+    publish(channel)
+    state.tick()
+    const deliveries = Array.from({ length: 5 }, () => {
+      const frame = { _tag: "volatile", channel: 1, name: "Moved", payload: null, except: null } as const
+      const delivery = new Delivery()
+      const encoded = withFate(json.encode(frame), { _tag: "dropOldest" })
+      return { delivery, dropped: channel.deliver(frame, encoded, json, undefined, delivery) }
+    })
+    assert.deepStrictEqual(deliveries.map(({ dropped }) => dropped), [0, 0, 1, 1, 1])
+    assert.deepStrictEqual(deliveries.map(({ delivery }) => delivery.behind), [0, 0, 0, 1, 1])
   })
 
   it("drops the oldest channel that nobody uses when it is full, and who comes back to it finds a new epoch", () => {
