@@ -36,6 +36,17 @@ export type EmitError = EventTooLarge | EventInvalid
 export interface Emitted {
   /** Counts reliable events from 1; survives restarts of the room. Of a volatile event: the last reliable one. */
   readonly offset: number
+  /**
+   * Receivers that were so far behind that something was dropped for this event: the event itself, an older volatile
+   * one, or everything together with their connection. Those whose join is still being answered are not among them.
+   */
+  readonly dropped: number
+}
+
+/** An event whose publisher waited for it to be taken. */
+export interface Taken extends Emitted {
+  /** Members for whom it still waited when the time was up. */
+  readonly behind: number
 }
 
 /** Why a member is no longer in the room. */
@@ -73,9 +84,15 @@ export interface Call<out Payload, out M> {
 }
 
 /** Options of one emit. */
-export interface EmitOptions<M> {
+export interface EmitOptions<M, W extends boolean = boolean> {
   /** These members skip the event: the receiver obeys, so that offsets stay contiguous for everybody. */
   readonly except?: M | ReadonlyArray<M>
+  /**
+   * Waits until the runtime has taken the event for the slowest member, at most 10 s, and answers with {@link Taken}.
+   * The event is emitted at once; the room handles nothing else meanwhile. Nobody waits for a member that meets its
+   * fate, or whose join is still being answered.
+   */
+  readonly wait?: W
 }
 
 /** A room from within: one instance for each key, given to the room's `init`. */
@@ -88,10 +105,10 @@ export interface Handle<R extends Definition.Any> {
    * when this returns. All members see reliable events in the order of their offsets, before the reply of the
    * request that emitted them. At most 256 KiB.
    */
-  readonly emit: <N extends keyof Definition.Events<R>>(
+  readonly emit: <N extends keyof Definition.Events<R>, W extends boolean = false>(
     event: N,
-    ...payload: Definition.ArgsWith<Definition.EventInput<R, N>, EmitOptions<Member<R>>>
-  ) => Effect.Effect<Emitted, EmitError>
+    ...payload: Definition.ArgsWith<Definition.EventInput<R, N>, EmitOptions<Member<R>, W>>
+  ) => Effect.Effect<W extends true ? Taken : Emitted, EmitError>
   /** Removes a member. Its `leave` handler runs next, with `kicked`. */
   readonly kick: (member: Member<R>, reason?: string) => Effect.Effect<void>
   /** Changes what members see of a member. */

@@ -27,9 +27,24 @@ export interface RequestDefinition {
   readonly error?: SchemaOrUnion
 }
 
+/**
+ * What becomes of a volatile event for a receiver that does not read fast enough, once its outbox is full.
+ *
+ * - `"dropOldest"`: waiting events of this fate leave, the oldest first, until the new one fits.
+ * - `"dropNewest"`: the new event is dropped.
+ * - `"disconnect"`: the receiver is closed with 4409, as for a reliable event.
+ * - `{ conflate }`: of those with the same key only the newest waits, at the place of the newest. More keys than fit
+ *   close the receiver with 4409: the newest of a key is never dropped.
+ */
+export type Fate<P = never> = "dropOldest" | "dropNewest" | "disconnect" | {
+  /** The key of an event, within the room or topic and the name of the event. Called once per event. */
+  readonly conflate: (payload: P) => string
+}
+
 /** An event that is not kept, has no offset and may be lost. Made by `Room.volatile`. */
 export interface Volatile<out P extends SchemaOrFields = SchemaOrFields> {
   readonly "~heddle/Volatile": P
+  readonly "~heddle/Fate": Fate
 }
 
 /** The contract of a room: what client and server say to each other, without behaviour. */

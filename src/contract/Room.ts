@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Handle, Handlers, HandlersServices, NoExcess, Options } from "./Behavior.ts"
-import type { Any, Check, Definition, SchemaOrFields, Volatile } from "./Definition.ts"
+import type { Any, Check, Definition, Fate, InputOf, SchemaOrFields, Volatile } from "./Definition.ts"
 import { TypeId } from "./Definition.ts"
 
 export type {
@@ -19,10 +19,22 @@ export type {
   JoinRequest,
   LeaveReason,
   Member,
-  Options
+  Options,
+  Taken
 } from "./Behavior.ts"
 export { EventInvalid, EventTooLarge } from "./Behavior.ts"
-export type { Any, Definition, Event, EventPayload, Key, Presence, Snapshot, Synced, SyncReason } from "./Definition.ts"
+export type {
+  Any,
+  Definition,
+  Event,
+  EventPayload,
+  Fate,
+  Key,
+  Presence,
+  Snapshot,
+  Synced,
+  SyncReason
+} from "./Definition.ts"
 
 /** The contract of a room named `Name`. */
 export interface Room<in out Name extends string, in out D extends Definition> {
@@ -109,5 +121,16 @@ export const make = <const Name extends string, const D extends Definition>(
 
 /**
  * Makes an event volatile: it is not kept and has no offset, it may be lost, and it never disturbs the reliable ones.
+ *
+ * `whenFull` says what becomes of it for a receiver that does not read fast enough. Reliable events have no such
+ * choice: one that were dropped would be a gap.
+ *
+ * @example
+ * ```ts
+ * events: { Moved: Room.volatile({ id: Schema.String, x: Schema.Finite }, { conflate: ({ id }) => id }) }
+ * ```
  */
-export const volatile = <const P extends SchemaOrFields>(payload: P): Volatile<P> => ({ "~heddle/Volatile": payload })
+export const volatile = <const P extends SchemaOrFields>(
+  payload: P,
+  whenFull: Fate<InputOf<P>> = "dropOldest"
+): Volatile<P> => ({ "~heddle/Volatile": payload, "~heddle/Fate": whenFull })

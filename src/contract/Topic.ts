@@ -15,7 +15,7 @@ export const TypeId = "~heddle/Topic"
 /** The brand of topic contracts. */
 export type TypeId = typeof TypeId
 
-/** The key of a topic and what is published to it. `Room.volatile` payloads have no offset and may be lost. */
+/** The key of a topic and what is published to it. `Room.volatile` payloads have no offset, may be lost, and choose how. */
 export interface Definition {
   readonly key?: Schema.ConstraintCodec<unknown, string>
   readonly payload: Room.SchemaOrFields | Room.Volatile

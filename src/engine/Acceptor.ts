@@ -7,7 +7,7 @@ import { Connection } from "./Connection.ts"
 import type { Shared } from "./Connection.ts"
 import type { EndpointHost } from "./EndpointHost.ts"
 import * as Forwarded from "./Forwarded.ts"
-import { Joiner } from "./Outbox.ts"
+import { Joiner } from "./Packing.ts"
 import type * as Transport from "./Transport.ts"
 
 /** What an engine answers to. */

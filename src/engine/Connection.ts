@@ -18,8 +18,9 @@ import * as Authentication from "./Authentication.ts"
 import type { Core } from "./Core.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { Beating } from "./Heartbeat.ts"
-import type { Joiner, Stalled } from "./Outbox.ts"
+import type { Stalled } from "./Outbox.ts"
 import { Outbox } from "./Outbox.ts"
+import type { Joiner } from "./Packing.ts"
 import type { Served } from "./Router.ts"
 import { isNeverRefused, route } from "./Router.ts"
 import { Session } from "./Session.ts"
@@ -45,10 +46,6 @@ export interface Shared {
 }
 
 type Inbound = Frame.ClientFrame | Frame.Malformed
-
-/** What has ended at once was handled: the actor needs no fiber for it. */
-const settled = (effect: Effect.Effect<void>): Effect.Effect<void> | void =>
-  Exit.isExit(effect) && Exit.isSuccess(effect) ? undefined : effect
 
 /** Malformed frames after which the peer is taken not to speak the protocol. */
 const maxMalformed = 3
@@ -79,6 +76,7 @@ export class Connection implements Transport.SocketHandler, Beating {
       maxBytes: core.limits.outboxBytes,
       maxFrames: core.limits.outboxFrames,
       maxTickBytes: core.limits.outboxTickBytes,
+      drops: core.drops,
       onOverflow: () => this.shut(CloseCode.slowConsumer),
       onStalled: shared.onStalled,
       stats: core.stats,
@@ -224,10 +222,10 @@ export class Connection implements Transport.SocketHandler, Beating {
     if (frame._tag !== "hello") {
       return this.refuse({ _tag: "malformed", field: "frame.kind", detail: "Expected hello first", ref: null })
     }
-    return settled(Effect.matchEager(this.authenticate(frame.token), {
+    return Effect.matchEager(this.authenticate(frame.token), {
       onSuccess: (identities) => this.welcome(identities),
       onFailure: (error) => this.unauthorized(null, error)
-    }))
+    })
   }
 
   private route(session: Session, frame: Frame.ClientFrame): void {
@@ -278,7 +276,7 @@ export class Connection implements Transport.SocketHandler, Beating {
       },
       onFailure: (error) => this.unauthorized(ref, error)
     })
-    if (Exit.isExit(renewed)) return settled(renewed)
+    if (Exit.isExit(renewed)) return renewed
     // It holds up all other frames of this connection.
     return Effect.timeoutOrElse(renewed, {
       duration: this.shared.core.limits.handshake,

@@ -6,6 +6,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import type { Drops } from "./Fate.ts"
 import type { Hub } from "./Hub.ts"
 import type { Limits } from "./Limits.ts"
 import type { Stats } from "./Stats.ts"
@@ -16,6 +17,8 @@ export interface Core {
   readonly hub: Hub
   /** Undefined unless metrics are on. */
   readonly stats: Stats | undefined
+  /** What all outboxes have dropped. */
+  readonly drops: Drops
   /** Milliseconds of effect's `Clock`. */
   readonly now: () => number
   readonly nextId: () => string

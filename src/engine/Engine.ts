@@ -22,6 +22,7 @@ import * as Drain from "./Drain.ts"
 import * as DrainPoll from "./DrainPoll.ts"
 import type * as Endpoint from "./EndpointDefinition.ts"
 import { EndpointHost } from "./EndpointHost.ts"
+import * as Fate from "./Fate.ts"
 import * as Gauges from "./Gauges.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import { Hub } from "./Hub.ts"
@@ -31,7 +32,7 @@ import * as Probes from "./Probes.ts"
 import * as Publish from "./Publish.ts"
 import type { RawGroups } from "./RawGroups.ts"
 import { RoomHost } from "./RoomHost.ts"
-import { Stats } from "./Stats.ts"
+import { Stats as Meters } from "./Stats.ts"
 import { eventName, TopicHost } from "./TopicHost.ts"
 import type { Address, ListenError } from "./Transport.ts"
 import { Transport } from "./Transport.ts"
@@ -41,6 +42,15 @@ export interface RoomInfo {
   readonly room: string
   readonly key: string
   readonly members: number
+}
+
+/** What an engine counts. */
+export interface Stats {
+  /**
+   * Frames dropped since it started, for all receivers together, by what became of them: the fates that contracts
+   * choose, and `disconnect` for everything that waited for a peer that was closed with 4409.
+   */
+  readonly drops: Readonly<Fate.Drops>
 }
 
 /** A running engine. */
@@ -55,6 +65,8 @@ export class Engine extends Context.Service<Engine, {
   readonly drain: Effect.Effect<void>
   /** Whether nobody is let in any more: red for whoever asks whether the server is ready. */
   readonly isDraining: Effect.Effect<boolean>
+  /** What it counted up to this moment. */
+  readonly stats: Effect.Effect<Stats>
   /** @internal */
   readonly groups: RawGroups
   /** @internal */
@@ -220,6 +232,7 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
         [...host.rooms].map(([key, room]) => ({ room: host.contract.name, key, members: room.members.size }))
       )
     ),
+    stats: Effect.sync(() => ({ drops: { ...core.drops } })),
     http: (fetch) =>
       Effect.acquireRelease(
         Effect.sync(() => void fetches.push(fetch)),
@@ -270,9 +283,9 @@ const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits, isMeasured: 
   const nextId = yield* yield* Ids
   const now = () => clock.currentTimeMillisUnsafe()
   const hub = new Hub({ maxChannels: limits.rooms, historyBytes: limits.historyBytes, now, nextEpoch: nextId })
-  const stats = isMeasured ? new Stats(context) : undefined
+  const stats = isMeasured ? new Meters(context) : undefined
   if (stats !== undefined) yield* Scope.addFinalizer(scope, Effect.sync(() => stats.end()))
-  const core: Core = { limits, hub, stats, now, nextId, context, scope }
+  const core: Core = { limits, hub, stats, drops: Fate.noDrops(), now, nextId, context, scope }
   return core
 })
 
@@ -289,7 +302,11 @@ export const emit = <R extends Definition.Any, N extends keyof Definition.Events
 ): Effect.Effect<Emitted, EmitError, Engine> =>
   Effect.flatMap(Effect.service(Engine), (engine) => engine.emit(room, key, event, payload[0]))
 
-/** Publishes to a topic: at most once to everybody who is subscribed at this moment. */
+/**
+ * Publishes to a topic: at most once to everybody who is subscribed at this moment.
+ *
+ * Subscribers that do not read meet the fate that the contract chose; `dropped` in the answer says how many did.
+ */
 export const publish = <T extends Topic.Any>(
   topic: T,
   key: Topic.Key<T>,

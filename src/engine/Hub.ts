@@ -8,6 +8,9 @@
  */
 import type * as Codec from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
+import type { Outgoing } from "./Fate.ts"
+import { takeOldest, withFate } from "./Fate.ts"
+import type { Delivery } from "./Followed.ts"
 import * as Log from "./Log.ts"
 import type { Outbox } from "./Outbox.ts"
 
@@ -20,7 +23,7 @@ export interface Options {
   readonly nextEpoch: () => string
 }
 
-/** Events held back for one subscriber; one more and it counts as a peer that does not read. */
+/** Events held back for one subscriber; past it they meet their fate, or it counts as a peer that does not read. */
 const maxHeld = 1_024
 
 /** One subscriber of one channel. */
@@ -29,17 +32,30 @@ export class Subscription {
   /** Where it stands among the subscribers; -1 once it has ended. */
   index: number
   /** Events that came while the answer of its join, or its new state, was still being made. */
-  private held: Array<Codec.Encoded> | undefined = []
+  private held: Array<Outgoing> | undefined = []
 
   constructor(outbox: Outbox, index: number) {
     this.outbox = outbox
     this.index = index
   }
 
-  deliver(frame: Codec.Encoded): void {
+  /** Answers whether something was dropped for it: see `Outbox.push`. */
+  deliver(frame: Outgoing): boolean {
     if (this.held === undefined) return this.outbox.push(frame)
+    if (this.held.length >= maxHeld) return this.makeRoom(this.held, frame)
     this.held.push(frame)
-    if (this.held.length > maxHeld) this.outbox.overflow()
+    return false
+  }
+
+  private makeRoom(held: Array<Outgoing>, frame: Outgoing): boolean {
+    const fate = frame.fate?._tag
+    const dropped = fate === "dropNewest" ? undefined : takeOldest(held, 0, { bytes: 0, frames: 1, only: fate })
+    if (dropped !== undefined) {
+      held.push(frame)
+      this.outbox.lose(dropped)
+    } else if (fate === "dropOldest" || fate === "dropNewest") this.outbox.lose([frame])
+    else this.outbox.overflow([...held, frame])
+    return true
   }
 
   /** From here on what comes is held, until `release`. */
@@ -103,31 +119,46 @@ export class Channel {
     return { _tag: "event", channel: this.id, offset: this.log.offset + 1, name, payload, except }
   }
 
-  /** Assigns the offset, keeps the event and delivers it. */
-  publish(frame: Frame.ServerFrames["event"], encoded: Codec.Encoded, codec: Codec.Codec): void {
+  /** Assigns the offset, keeps the event and delivers it: see `deliver`. */
+  publish(frame: Frame.ServerFrames["event"], encoded: Outgoing, codec: Codec.Codec, delivery?: Delivery): number {
     const before = this.log.bytes
     this.log.append(frame, encoded.bytes, this.hub.now())
     this.hub.retained(this.log.bytes - before)
-    this.deliver(frame, encoded, codec)
+    return this.deliver(frame, encoded, codec, undefined, delivery)
   }
 
-  /** Delivers what has no offset: volatile events and presence. `encoded` is the frame's form in `codec`. */
-  deliver(frame: Frame.ServerFrame, encoded: Codec.Encoded, codec: Codec.Codec, except?: Subscription): void {
-    let others: Map<Codec.Codec, Codec.Encoded> | undefined
+  /**
+   * Delivers what has no offset: volatile events and presence. `encoded` is the frame's form in `codec`.
+   *
+   * Answers for how many subscribers something was dropped. A subscriber that is still held back is not in `delivery`.
+   */
+  deliver(
+    frame: Frame.ServerFrame,
+    encoded: Outgoing,
+    codec: Codec.Codec,
+    except?: Subscription,
+    delivery?: Delivery
+  ): number {
+    let others: Map<Codec.Codec, Outgoing> | undefined
+    let dropped = 0
     // Backwards: a subscriber that overflows may end here and now, and the last one takes its place.
     for (let index = this.subscriptions.length - 1; index >= 0; index--) {
       const subscription = this.subscriptions[index]!
       if (subscription === except) continue
       const wanted = subscription.outbox.codec
       if (wanted === codec) {
-        subscription.deliver(encoded)
+        if (subscription.deliver(encoded)) dropped++
         continue
       }
       others ??= new Map()
       let other = others.get(wanted)
-      if (other === undefined) others.set(wanted, other = wanted.encode(frame))
-      subscription.deliver(other)
+      if (other === undefined) others.set(wanted, other = withFate(wanted.encode(frame), encoded.fate))
+      if (subscription.deliver(other)) dropped++
     }
+    if (delivery !== undefined) {
+      for (const { outbox } of this.subscriptions) outbox.follow(others?.get(outbox.codec) ?? encoded, delivery)
+    }
+    return dropped
   }
 }
 

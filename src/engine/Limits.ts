@@ -22,13 +22,15 @@ export interface Limits {
   readonly roomMailbox: number
   /** Requests of one session without an answer; the next is answered `Overloaded`. */
   readonly openRequests: number
-  /** What waits for a peer that does not read; past it the connection is closed with 4409. */
+  /** What waits for a peer that does not read; past it events meet their fate, or the connection closes with 4409. */
   readonly outboxBytes: number
   readonly outboxFrames: number
   /** What one tick may collect for a peer, even one that reads; past it the connection is closed with 4409. */
   readonly outboxTickBytes: number
   /** The longest a handler may take; then it is interrupted and its caller gets `HandlerTimeout`. */
   readonly handler: number
+  /** How long an `emit` waits for the slowest member; then it goes on and says how many are behind. */
+  readonly emitWait: number
   /** Rooms and topics one session may be in; then `LimitExceeded`. */
   readonly roomsPerSession: number
   /** Rooms and topics with an instance or a log; then `LimitExceeded`. */
@@ -62,6 +64,7 @@ export const defaults: Limits = {
   outboxFrames: 1_024,
   outboxTickBytes: 16 * MiB,
   handler: 30_000,
+  emitWait: 10_000,
   roomsPerSession: 100,
   rooms: 10_000,
   joinBytes: 4 * KiB,

@@ -2,12 +2,26 @@
  * The bounded, ordered send buffer of one connection.
  *
  * Frames collect during a tick and leave in as few messages as possible when it ends. Not more than 64 KiB is handed
- * to the runtime at a time; the rest waits here, where a bound and a fate apply to it: a peer that does not read is
- * disconnected with 4409 once what was queued while its transport was full passes the bound. A peer that does read has
- * until the end of a tick; of what may collect by then there is a bound too.
+ * to the runtime at a time; the rest waits here, where a bound applies to what was queued while the transport was full,
+ * and past it a fate:
+ *
+ * - `dropOldest`: waiting events of this fate leave, the oldest first, until the new one fits. Where all of them are not
+ *   enough the new one is dropped instead.
+ * - `dropNewest`: the new event is dropped.
+ * - `conflate`: a newer event of the same key takes the place of the one that waits, whether or not the bound is reached.
+ *   It goes to the end, so that no event overtakes another; the newest of each key is never dropped.
+ * - Everything else, replies, presence and control among it, is never dropped. For it, and for the newest of a key, waiting
+ *   events of the first two fates leave, the oldest first; if that is not enough the peer is disconnected with 4409.
+ *
+ * What is not dropped keeps its order, and what is dropped is counted. A peer that does read has until the end of a tick;
+ * of what may collect by then there is a bound too, past which it is disconnected.
  */
 import type * as Codec from "../wire/Codec.ts"
+import * as Fate from "./Fate.ts"
+import type { Outgoing } from "./Fate.ts"
+import { type Delivery, Followed } from "./Followed.ts"
 import * as Limits from "./Limits.ts"
+import type { Packing } from "./Packing.ts"
 import type { Stats } from "./Stats.ts"
 import type * as Transport from "./Transport.ts"
 
@@ -31,56 +45,8 @@ export interface Options {
   readonly stats?: Stats | undefined
   /** A tick has ended, or the runtime had room: some of what waited may have left. For who waits until it has. */
   readonly onRoom?: () => void
-}
-
-/** How frames become messages. */
-export interface Packing<out C> {
-  readonly codec: C
-  /** Bytes between two frames of one message; infinite where every frame is a message of its own. */
-  readonly separatorBytes: number
-  /** Makes one message of at least one frame. */
-  readonly join: (frames: ReadonlyArray<Codec.Encoded>) => string | Uint8Array<ArrayBuffer>
-}
-
-/** Every frame is a message of its own, as it is. */
-export const separately: Packing<undefined> = {
-  codec: undefined,
-  separatorBytes: Infinity,
-  join: (frames) => frames[0]!.data
-}
-
-/**
- * Joins frames into one message, remembering the last result: in a fan-out all outboxes of a tick hold the same frames.
- */
-export class Joiner implements Packing<Codec.Codec> {
-  readonly codec: Codec.Codec
-  private frames: ReadonlyArray<Codec.Encoded> = []
-  private message: string | Uint8Array<ArrayBuffer> = ""
-
-  constructor(codec: Codec.Codec) {
-    this.codec = codec
-  }
-
-  get separatorBytes(): number {
-    return this.codec.separatorBytes
-  }
-
-  join(frames: ReadonlyArray<Codec.Encoded>): string | Uint8Array<ArrayBuffer> {
-    if (frames.length === 1) return frames[0]!.data
-    if (!sameFrames(frames, this.frames)) {
-      this.message = this.codec.concat(frames)
-      this.frames = frames
-    }
-    return this.message
-  }
-}
-
-const sameFrames = (left: ReadonlyArray<Codec.Encoded>, right: ReadonlyArray<Codec.Encoded>): boolean => {
-  if (left.length !== right.length) return false
-  for (let i = 0; i < left.length; i++) {
-    if (left[i] !== right[i]) return false
-  }
-  return true
+  /** What all outboxes of the engine have dropped. */
+  readonly drops?: Fate.Drops
 }
 
 export class Outbox<out C = Codec.Codec> implements Stalled {
@@ -90,13 +56,16 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   private readonly socket: Transport.Socket
   private readonly packing: Packing<C>
   private readonly options: Options
-  private frames: Array<Codec.Encoded> = []
+  private readonly drops: Fate.Drops
+  private frames: Array<Outgoing> = []
   private bytes = 0
   private scheduled = false
   /** The runtime was still full when a tick ended; from then on what is queued counts against the bounds. */
   private stalled = false
   private countedBytes = 0
   private countedFrames = 0
+  private droppedFrames = 0
+  private followed: Followed | undefined
   private closed = false
 
   constructor(socket: Transport.Socket, packing: Packing<C>, options: Options) {
@@ -104,6 +73,12 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     this.packing = packing
     this.codec = packing.codec
     this.options = options
+    this.drops = options.drops ?? Fate.noDrops()
+  }
+
+  /** Frames that were dropped here, by whatever fate. */
+  get dropped(): number {
+    return this.droppedFrames
   }
 
   /** Bytes that wait here, not counting what the runtime has. */
@@ -115,18 +90,19 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     return this.frames.length
   }
 
-  /** Appends a frame; it leaves when the tick ends. Nothing happens once the outbox is closed. */
-  push(frame: Codec.Encoded): void {
-    if (this.closed) return
+  /**
+   * Appends a frame; it leaves when the tick ends. Answers whether something was dropped for it: the frame itself, what
+   * waited, or the connection. Nothing happens once the outbox is closed.
+   */
+  push(frame: Outgoing): boolean {
+    if (this.closed) return false
+    if (this.stalled) return this.wait(frame)
     this.frames.push(frame)
     this.bytes += frame.bytes
     this.options.stats?.sent(frame)
-    if (this.bytes > this.options.maxTickBytes) return this.overflow()
-    if (this.stalled) {
-      this.countedBytes += frame.bytes
-      this.countedFrames++
-      if (this.countedBytes > this.options.maxBytes || this.countedFrames > this.options.maxFrames) this.overflow()
-      return
+    if (this.bytes > this.options.maxTickBytes) {
+      this.overflow()
+      return true
     }
     if (this.scheduled) {
       // Half full within one tick: what the runtime can take now need not wait for the end of it.
@@ -135,7 +111,89 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
       this.scheduled = true
       this.socket.tickEnd(this.flush)
     }
+    return false
   }
+
+  /** Tells a delivery when the frame that was just pushed has left, unless it has already. */
+  follow(frame: Outgoing, delivery: Delivery): void {
+    if (this.frames.at(-1) !== frame) return
+    this.followed ??= new Followed()
+    this.followed.follow(frame, delivery)
+  }
+
+  // ------------------------------------------------------------- while the runtime is full
+
+  private wait(frame: Outgoing): boolean {
+    const { fate } = frame
+    const before = this.droppedFrames
+    if (fate?._tag === "conflate") this.conflate(fate.slot, frame)
+    if (!this.fits(frame) && (fate?._tag === "dropNewest" || !this.makeRoom(frame))) {
+      if (fate?._tag === "dropOldest" || fate?._tag === "dropNewest") {
+        this.drop([frame], fate._tag)
+        return true
+      }
+      this.frames.push(frame)
+      this.overflow()
+      return true
+    }
+    this.frames.push(frame)
+    this.bytes += frame.bytes
+    this.countedBytes += frame.bytes
+    this.countedFrames++
+    this.options.stats?.sent(frame)
+    return this.droppedFrames !== before
+  }
+
+  private fits({ bytes }: Outgoing): boolean {
+    return this.countedFrames < this.options.maxFrames && this.countedBytes + bytes <= this.options.maxBytes &&
+      this.bytes + bytes <= this.options.maxTickBytes
+  }
+
+  /** The frame takes the place of the one that waits for its slot. */
+  private conflate(slot: string, frame: Outgoing): void {
+    this.followed ??= new Followed()
+    const older = this.followed.waiting(slot)
+    if (older !== undefined) {
+      this.frames.splice(this.frames.lastIndexOf(older), 1)
+      this.uncount(older)
+      this.drop([older], "conflate")
+    }
+    this.followed.replace(slot, frame)
+  }
+
+  /** Drops waiting frames, the oldest first, until another fits; none, if all that may be dropped are not enough. */
+  private makeRoom(frame: Outgoing): boolean {
+    const { countedBytes, countedFrames, frames, options } = this
+    const victims = Fate.takeOldest(frames, frames.length - countedFrames, {
+      bytes: Math.max(countedBytes - options.maxBytes, this.bytes - options.maxTickBytes) + frame.bytes,
+      frames: countedFrames + 1 - options.maxFrames,
+      only: frame.fate?._tag
+    })
+    if (victims === undefined) return false
+    for (const victim of victims) this.uncount(victim)
+    this.lose(victims)
+    return true
+  }
+
+  /** Counts frames that were dropped by their fate, here or while they were held back for this outbox. */
+  lose(frames: ReadonlyArray<Outgoing>): void {
+    for (const frame of frames) this.drop([frame], frame.fate!._tag)
+  }
+
+  private uncount({ bytes }: Outgoing): void {
+    this.bytes -= bytes
+    this.countedBytes -= bytes
+    this.countedFrames--
+  }
+
+  /** Counts what is no longer in the buffer, and tells who follows it. */
+  private drop(frames: ReadonlyArray<Outgoing>, fate: keyof Fate.Drops): void {
+    this.droppedFrames += frames.length
+    this.drops[fate] += frames.length
+    this.followed?.left(frames)
+  }
+
+  // ------------------------------------------------------------- handing over
 
   /** Sends a frame at once, before what waits: for heartbeat and drain, which are about the connection itself. */
   jump(frame: Codec.Encoded): void {
@@ -161,10 +219,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     if (this.closed) return true
     this.handOver()
     const isEmpty = this.frames.length === 0
-    if (!isEmpty) {
-      this.countedFrames = Math.min(this.countedFrames, this.frames.length)
-      this.countedBytes = Math.min(this.countedBytes, this.bytes)
-    } else {
+    if (isEmpty) {
       this.stalled = false
       this.countedBytes = 0
       this.countedFrames = 0
@@ -177,33 +232,48 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   close(): void {
     if (this.closed) return
     this.handOver()
-    this.discard()
+    const frames = this.discard()
+    this.followed?.left(frames)
   }
 
-  /** Drops everything: more is waiting than may wait. */
-  overflow(): void {
+  /** Drops everything, and what was held back for it: more is waiting than may wait. */
+  overflow(held: ReadonlyArray<Outgoing> = []): void {
     if (this.closed) return
-    this.discard()
+    this.drop([...this.discard(), ...held], "disconnect")
     this.options.stats?.overflowed(this.codec === undefined ? "endpoint" : "protocol")
     this.options.onOverflow()
   }
 
-  private discard(): void {
+  private discard(): ReadonlyArray<Outgoing> {
+    const { frames } = this
     this.closed = true
     this.frames = []
     this.bytes = 0
+    return frames
   }
 
   /** Gives the runtime what it can take now. */
   handOver(): void {
     while (this.frames.length > 0 && this.socket.bufferedAmount() < Limits.handOverBytes) {
       this.idleSweeps = 0
-      this.socket.send(this.packing.join(this.nextMessage()))
+      const frames = this.nextMessage()
+      this.socket.send(this.packing.join(frames))
+      if (this.followed !== undefined) this.forget(this.followed, frames)
+    }
+    if (this.countedFrames > this.frames.length) {
+      // What was queued before is gone, and a part of what counts.
+      this.countedFrames = this.frames.length
+      this.countedBytes = this.bytes
     }
   }
 
+  private forget(followed: Followed, frames: ReadonlyArray<Outgoing>): void {
+    followed.left(frames)
+    if (followed.isEmpty) this.followed = undefined
+  }
+
   /** Takes the frames of one message: as many as fit 64 KiB, at least one. */
-  private nextMessage(): ReadonlyArray<Codec.Encoded> {
+  private nextMessage(): ReadonlyArray<Outgoing> {
     const frames = this.frames
     if (this.bytes + frames.length * this.packing.separatorBytes <= Limits.outboundMessageBytes) {
       this.frames = []

@@ -3,12 +3,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { EmitError, Emitted } from "../contract/Behavior.ts"
+import type { EmitError, Emitted, Taken } from "../contract/Behavior.ts"
 import { EventInvalid, EventTooLarge } from "../contract/Behavior.ts"
 import type * as Codec from "../wire/Codec.ts"
 import type * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
 import { json } from "../wire/Json.ts"
+import * as Fate from "./Fate.ts"
+import { Delivery } from "./Followed.ts"
 import type { Channel } from "./Hub.ts"
 
 /** The payload in the form of the wire. */
@@ -39,7 +41,8 @@ export const publish = (
   event: Contract.CompiledEvent,
   payload: unknown,
   except: ReadonlyArray<string> | null,
-  limit: number
+  limit: number,
+  delivery?: Delivery
 ): Effect.Effect<Emitted, EmitError> => {
   const wire = encodePayload(name, event, payload)
   if (Result.isFailure(wire)) return Effect.fail(wire.failure)
@@ -48,7 +51,40 @@ export const publish = (
     : channel.event(name, wire.success, except)
   const encoded = encodeFrame(name, frame, json, limit)
   if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
-  if (frame._tag === "event") channel.publish(frame, encoded.success, json)
-  else channel.deliver(frame, encoded.success, json)
-  return Effect.succeed({ offset: channel.log.offset })
+  const dropped = frame._tag === "event"
+    ? channel.publish(frame, encoded.success, json, delivery)
+    : channel.deliver(
+      frame,
+      Fate.withFate(encoded.success, Fate.of(event.fate, channel.id, name, payload, except)),
+      json,
+      undefined,
+      delivery
+    )
+  return Effect.succeed({ offset: channel.log.offset, dropped })
 }
+
+/** Publishes, and waits until every outbox has handed it over, but not for longer than `millis`. */
+export const publishAndWait = (
+  channel: Channel,
+  name: string,
+  event: Contract.CompiledEvent,
+  payload: unknown,
+  except: ReadonlyArray<string> | null,
+  limit: number,
+  millis: number
+): Effect.Effect<Taken, EmitError> => {
+  const delivery = new Delivery()
+  return publish(channel, name, event, payload, except, limit, delivery).pipe(
+    Effect.tap(Effect.timeoutOption(taken(delivery), millis)),
+    Effect.map((emitted) => ({ ...emitted, behind: delivery.behind }))
+  )
+}
+
+const taken = (delivery: Delivery): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    delivery.behind === 0 ? Effect.void : Effect.andThen(
+      Effect.callback<void>((resume) => delivery.whenTaken(() => resume(Effect.void))),
+      // Called back from within an outbox, perhaps in the middle of another publish: nothing else may run there.
+      Effect.yieldNow
+    )
+  )

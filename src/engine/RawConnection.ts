@@ -20,7 +20,8 @@ import type { CloseEvent, Failure, Message } from "./EndpointDefinition.ts"
 import { Closed, Reject } from "./EndpointDefinition.ts"
 import * as Limits from "./Limits.ts"
 import type { Stalled } from "./Outbox.ts"
-import { Outbox, separately } from "./Outbox.ts"
+import { Outbox } from "./Outbox.ts"
+import { separately } from "./Packing.ts"
 import * as CloseFrame from "./RawCloseFrame.ts"
 import type { Grouped, RawGroups } from "./RawGroups.ts"
 import { encode } from "./RawGroups.ts"
@@ -81,6 +82,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
       maxBytes: limits.outboxBytes,
       maxFrames: limits.outboxFrames,
       maxTickBytes: limits.outboxTickBytes,
+      drops: shared.core.drops,
       onOverflow: () => this.shut(CloseCode.slowConsumer),
       onStalled: shared.onStalled,
       stats: shared.core.stats,

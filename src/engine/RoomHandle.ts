@@ -6,7 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { EmitError, EmitOptions, Emitted } from "../contract/Behavior.ts"
+import type { EmitError, EmitOptions, Emitted, Taken } from "../contract/Behavior.ts"
 import { EventInvalid } from "../contract/Behavior.ts"
 import * as Publish from "./Publish.ts"
 import type { Room } from "./Room.ts"
@@ -39,12 +39,16 @@ export class RoomHandle {
     name: string,
     payload?: unknown,
     options?: EmitOptions<RoomMember>
-  ): Effect.Effect<Emitted, EmitError> =>
+  ): Effect.Effect<Emitted | Taken, EmitError> =>
     Effect.suspend(() => {
       const { channel, contract, core } = this.room
       const event = contract.events.get(name)
       if (event === undefined) return Effect.die(new Error(`room ${contract.name} has no event ${name}`))
-      return Publish.publish(channel, name, event, payload, exceptIds(options), core.limits.eventBytes)
+      const { emitWait, eventBytes } = core.limits
+      const except = exceptIds(options)
+      return options?.wait === true
+        ? Publish.publishAndWait(channel, name, event, payload, except, eventBytes, emitWait)
+        : Publish.publish(channel, name, event, payload, except, eventBytes)
     })
 
   readonly kick = (member: RoomMember, reason = "kicked"): Effect.Effect<void> =>

@@ -54,10 +54,6 @@ export const makeInstance = (
     return effect
   }
 
-  /** An effect that ended well at once has been handled: the actor needs no fiber for it. */
-  const settled = (effect: Effect.Effect<void>): Effect.Effect<void> | void =>
-    Exit.isExit(effect) && Exit.isSuccess(effect) ? undefined : effect
-
   const request = (message: Request): Effect.Effect<void> | void => {
     const { member, ref } = message
     const cancelled = message.cancelled ?? room.late
@@ -67,18 +63,18 @@ export const makeInstance = (
     if (member.left !== undefined) return member.session.refuse(ref, new RequestError.NotJoined())
     const called = call(message.name, handler(message.name)!, { payload: message.payload, member })
     const effect = room.core.stats === undefined ? called : timed(room.core.stats, message, called)
-    return settled(Effect.matchEager(provide(member.session, effect), {
+    return Effect.matchEager(provide(member.session, effect), {
       onSuccess: (value) => room.reply(message, value),
       onFailure: (error) => room.replyFailure(message, error)
-    }))
+    })
   }
 
   const notice = ({ member, name, payload }: Notice): Effect.Effect<void> | void => {
     if (member.left !== undefined || room.late !== undefined) return
-    return settled(Effect.matchEager(provide(member.session, call(name, handler(name)!, { payload, member })), {
+    return Effect.matchEager(provide(member.session, call(name, handler(name)!, { payload, member })), {
       onSuccess: () => {},
       onFailure: (error) => room.report(`notice ${name} failed`, error)
-    }))
+    })
   }
 
   const presenceOf = Effect.fnUntraced(function*(
@@ -139,13 +135,13 @@ export const makeInstance = (
     const farewell = () => room.farewell(message, detail)
     const left = handler("leave")
     const effect = left === undefined ? Effect.void : call("leave", left, { member, reason })
-    return settled(Effect.matchEager(provide(member.session, effect), {
+    return Effect.matchEager(provide(member.session, effect), {
       onSuccess: farewell,
       onFailure: (error) => {
         room.report("leave failed", error)
         farewell()
       }
-    }))
+    })
   }
 
   const task = ({ done, effect, instance }: Task): Effect.Effect<void> | void => {

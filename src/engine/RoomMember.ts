@@ -6,6 +6,7 @@ import * as Result from "effect/Result"
 import type { EmitError, LeaveReason } from "../contract/Behavior.ts"
 import * as Identity from "../contract/Identity.ts"
 import type * as Contract from "../wire/Contract.ts"
+import * as Fate from "./Fate.ts"
 import type { Subscription } from "./Hub.ts"
 import * as Publish from "./Publish.ts"
 import type { Session } from "./Session.ts"
@@ -52,8 +53,9 @@ export class RoomMember {
       const frame = { _tag: "direct", channel: this.channelId, name, payload: wire.success } as const
       const encoded = Publish.encodeFrame(name, frame, outbox.codec, this.eventBytes)
       if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
-      if (this.subscription === undefined) outbox.push(encoded.success)
-      else this.subscription.deliver(encoded.success)
+      const outgoing = Fate.withFate(encoded.success, Fate.of(event.fate, this.channelId, name, payload, null))
+      if (this.subscription === undefined) outbox.push(outgoing)
+      else this.subscription.deliver(outgoing)
       return Effect.void
     })
   }

@@ -29,10 +29,11 @@ export interface CompiledRequest {
   readonly error: Payload.Payload | undefined
 }
 
-/** An event of a contract. Volatile ones have no offset. */
+/** An event of a contract. Volatile ones have no offset, and a fate. */
 export interface CompiledEvent {
   readonly payload: Payload.Payload
   readonly volatile: boolean
+  readonly fate: Definition.Fate | undefined
 }
 
 /** The contract of a room, ready to encode and decode every message. */
@@ -51,13 +52,11 @@ export interface CompiledRoom {
 }
 
 /** The contract of a topic, ready to encode and decode what is published. */
-export interface CompiledTopic {
+export interface CompiledTopic extends CompiledEvent {
   readonly name: string
   /** Changes with the form of the payload on the wire; the same on every runtime. */
   readonly fingerprint: string
   readonly key: Key
-  readonly payload: Payload.Payload
-  readonly volatile: boolean
 }
 
 const maxNameBytes = 64
@@ -118,7 +117,8 @@ const compiler = (kind: string, name: string) => {
     const schema = volatile ? definition["~heddle/Volatile"] : definition
     return {
       payload: part(volatile ? `volatile ${where}` : where, () => Payload.compile(schema, "payload")),
-      volatile
+      volatile,
+      fate: volatile ? definition["~heddle/Fate"] : undefined
     }
   }
   const key = (schema: Schema.ConstraintCodec<unknown, string> | undefined): Key => {

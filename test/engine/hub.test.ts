@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
+import { withFate } from "../../src/engine/Fate.ts"
+import { Delivery } from "../../src/engine/Followed.ts"
 import { Hub } from "../../src/engine/Hub.ts"
 import * as Log from "../../src/engine/Log.ts"
-import { Joiner, Outbox } from "../../src/engine/Outbox.ts"
+import { Outbox } from "../../src/engine/Outbox.ts"
+import { Joiner } from "../../src/engine/Packing.ts"
 import { json } from "../../src/wire/Json.ts"
 import { recordingSocket } from "./recordingSocket.ts"
 
@@ -149,6 +152,32 @@ describe("Hub", () => {
     assert.deepStrictEqual(offsets(), [100, 1, 2, 3])
   })
 
+  it("holds so many events, and past that drops what may be dropped before it gives up the subscriber", () => {
+    const channel = make().open("a", Log.nothing)!
+    let overflows = 0
+    const { outbox, state } = subscriber(1e9, () => overflows++)
+    const subscription = channel.subscribe(outbox)
+    const lossy = (text: string, _tag: "dropOldest" | "dropNewest") => {
+      const frame = { _tag: "volatile", channel: 1, name: "Moved", payload: text, except: null } as const
+      return channel.deliver(frame, withFate(json.encode(frame), { _tag }), json)
+    }
+    assert.strictEqual(lossy("first", "dropOldest") + lossy("second", "dropNewest"), 0)
+    for (let index = 0; index < 1_022; index++) publish(channel)
+    assert.deepStrictEqual([lossy("third", "dropOldest"), lossy("fourth", "dropNewest"), outbox.dropped], [1, 1, 2])
+    publish(channel)
+    publish(channel)
+    assert.deepStrictEqual([overflows, outbox.dropped], [0, 4])
+    subscription.release()
+    state.tick()
+    assert.strictEqual(state.lines().length, 1_024)
+    assert.isTrue(state.lines().every((line) => line.startsWith("[\"event\"")))
+    subscription.hold()
+    for (let index = 0; index < 1_024; index++) publish(channel)
+    assert.strictEqual(overflows, 0)
+    publish(channel)
+    assert.deepStrictEqual([overflows, outbox.dropped], [1, 4 + 1_025])
+  })
+
   it("ends a subscription once, whichever of them", () => {
     const channel = make().open("a", Log.nothing)!
     const subscribers = Array.from({ length: 5 }, () => subscriber())
@@ -208,6 +237,30 @@ describe("Hub", () => {
     }
     publish(channel)
     assert.strictEqual(encoded, 1)
+  })
+
+  it("has the fate of an event follow it into every codec, and waits for it there", () => {
+    const channel = make().open("a", Log.nothing)!
+    const { socket, state } = recordingSocket()
+    const outbox = new Outbox(socket, new Joiner({ ...json }), {
+      maxBytes: 1e9,
+      maxFrames: 2,
+      maxTickBytes: 1e9,
+      onOverflow: () => assert.fail("it is full of what may be dropped"),
+      onStalled() {}
+    })
+    channel.subscribe(outbox).release()
+    state.buffered = 1e9
+    publish(channel)
+    state.tick()
+    const deliveries = Array.from({ length: 5 }, () => {
+      const frame = { _tag: "volatile", channel: 1, name: "Moved", payload: null, except: null } as const
+      const delivery = new Delivery()
+      const encoded = withFate(json.encode(frame), { _tag: "dropOldest" })
+      return { delivery, dropped: channel.deliver(frame, encoded, json, undefined, delivery) }
+    })
+    assert.deepStrictEqual(deliveries.map(({ dropped }) => dropped), [0, 0, 1, 1, 1])
+    assert.deepStrictEqual(deliveries.map(({ delivery }) => delivery.behind), [0, 0, 0, 1, 1])
   })
 
   it("drops the oldest channel that nobody uses when it is full, and who comes back to it finds a new epoch", () => {

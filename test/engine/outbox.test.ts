@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Joiner, Outbox } from "../../src/engine/Outbox.ts"
+import { Outbox } from "../../src/engine/Outbox.ts"
+import { Joiner } from "../../src/engine/Packing.ts"
 import type { Encoded } from "../../src/wire/Codec.ts"
 import { json } from "../../src/wire/Json.ts"
 import { recordingSocket } from "./recordingSocket.ts"

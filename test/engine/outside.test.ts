@@ -11,8 +11,8 @@ describe("from outside", () => {
   roomTest("emit reaches the members of this moment and gives the offset", {}, ({ member }) =>
     Effect.gen(function*() {
       const [ada, bob] = [yield* member("ada", "a"), yield* member("bob", "b")]
-      assert.deepStrictEqual(yield* Engine.emit(Lab, "a", "Said", { text: "x" }), { offset: 1 })
-      assert.deepStrictEqual(yield* Engine.emit(Lab, "a", "Said", { text: "y" }), { offset: 2 })
+      assert.deepStrictEqual(yield* Engine.emit(Lab, "a", "Said", { text: "x" }), { offset: 1, dropped: 0 })
+      assert.deepStrictEqual(yield* Engine.emit(Lab, "a", "Said", { text: "y" }), { offset: 2, dropped: 0 })
       yield* ada.peer.next("event", 2)
       assert.deepStrictEqual([texts(ada.peer), texts(bob.peer)], [["x", "y"], []])
     }))

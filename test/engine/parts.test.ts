@@ -3,6 +3,7 @@ import { Effect, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { Core } from "../../src/engine/Core.ts"
 import { Deadlines } from "../../src/engine/Deadlines.ts"
+import { noDrops } from "../../src/engine/Fate.ts"
 import * as Heartbeat from "../../src/engine/Heartbeat.ts"
 import * as Limits from "../../src/engine/Limits.ts"
 import { TokenBucket } from "../../src/engine/TokenBucket.ts"
@@ -51,6 +52,7 @@ const makeCore = Effect.gen(function*() {
   const core: Core = {
     limits: Limits.defaults,
     hub: undefined as never,
+    drops: noDrops(),
     now: () => clock.currentTimeMillisUnsafe(),
     nextId: () => "id",
     stats: undefined,

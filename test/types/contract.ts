@@ -28,7 +28,7 @@ export class Chat extends Room.make("chat", {
   notices: { Typing: {}, Moved: { x: Schema.Finite } },
   events: {
     Said: { from: Name, text: Text },
-    Typing: Room.volatile({ from: Name }),
+    Typing: Room.volatile({ from: Name }, { conflate: ({ from }) => from }),
     Counted: Schema.Int,
     Cleared: {}
   }
@@ -44,7 +44,7 @@ export class Board extends Room.make("board", {
 
 export class Prices extends Topic.make("prices", {
   key: Schema.Literals(["HDL", "LOOM"]),
-  payload: Room.volatile({ price: Schema.Finite })
+  payload: Room.volatile({ price: Schema.Finite }, "dropNewest")
 }) {}
 
 export class CurrentUser extends Identity.Service<CurrentUser, { readonly id: string; readonly muted: boolean }>()(

@@ -114,6 +114,28 @@ describe("in a contract", () => {
     Room.make("clash", { requests: { join: {} } })
   })
 
+  it("a fate that there is not", () => {
+    // @ts-expect-error Argument of type '"dropAll"' is not assignable to parameter of type
+    Room.volatile({ text: Schema.String }, "dropAll")
+  })
+
+  it("a key for conflation that is not in the payload", () => {
+    // @ts-expect-error Property 'nmae' does not exist on type '{ readonly name: string; }'
+    Room.volatile({ name: Schema.String }, { conflate: (payload) => payload.nmae })
+  })
+
+  it("a key for conflation that is not a string", () => {
+    // @ts-expect-error Type 'number' is not assignable to type 'string'
+    Room.volatile({ at: Schema.Finite }, { conflate: ({ at }) => at })
+  })
+
+  it("a fate for an event that is reliable", () => {
+    // @ts-expect-error Type 'string' is not assignable to type 'Codec'
+    Room.make("lossy", { events: { Said: { text: Schema.String, whenFull: "dropOldest" } } })
+    // @ts-expect-error Argument of type 'Volatile<...>' is not assignable to parameter of type 'SchemaOrFields'
+    Room.volatile(Room.volatile({ text: Schema.String }), "dropNewest")
+  })
+
   it("a name that is a request and a notice", () => {
     // @ts-expect-error is not assignable to type '"heddle: \"Say\" is already a request
     Room.make("twice", { requests: { Say: {} }, notices: { Say: {} } })
