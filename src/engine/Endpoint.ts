@@ -21,7 +21,7 @@ import type {
   Refusal,
   Socket
 } from "./EndpointDefinition.ts"
-import { DefinitionKey, Request, TypeId } from "./EndpointDefinition.ts"
+import { DefinitionKey, definitionOf, Request, TypeId } from "./EndpointDefinition.ts"
 import { Engine } from "./Engine.ts"
 
 export type {
@@ -143,7 +143,7 @@ export const provide: {
     layer: Layer.Layer<A, Refusal, RL>
   ): Endpoint<Exclude<R, A> | Exclude<RL, OfConnection>>
 } = dual(2, (self: Endpoint<any>, layer: Layer.Layer<any, Refusal, any>): Endpoint<any> => {
-  const definition: Definition = (self as any)[DefinitionKey]
+  const definition = definitionOf(self)
   const services = definition.services === undefined ? layer : Layer.provideMerge(definition.services, layer)
   return fromDefinition({ ...definition, services })
 })

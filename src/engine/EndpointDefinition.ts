@@ -163,6 +163,10 @@ export interface Definition {
 /** Where an endpoint keeps its definition. */
 export const DefinitionKey = "~heddle/Endpoint/Definition"
 
+/** Reads what `make` put there; the types of an endpoint do not show it to users. */
+export const definitionOf = (endpoint: Any): Definition =>
+  (endpoint as Any & { readonly [DefinitionKey]: Definition })[DefinitionKey]
+
 /** An identity that the handler needs and the endpoint does not ask for: `Endpoint.authenticate` does. */
 export interface NotAuthenticated<out I> {
   readonly "~heddle/Endpoint/NotAuthenticated": I

@@ -8,7 +8,7 @@ import * as CloseCode from "../contract/CloseCode.ts"
 import type { Core } from "./Core.ts"
 import { Deadlines } from "./Deadlines.ts"
 import type { Any, Definition } from "./EndpointDefinition.ts"
-import { DefinitionKey, Request } from "./EndpointDefinition.ts"
+import { definitionOf, Request } from "./EndpointDefinition.ts"
 import type { Decode } from "./EndpointPath.ts"
 import * as EndpointPath from "./EndpointPath.ts"
 import * as Heartbeat from "./Heartbeat.ts"
@@ -55,7 +55,7 @@ export class EndpointHost {
     path: string | undefined,
     onStalled: RawShared["onStalled"]
   ) {
-    this.served = endpoints.map((endpoint) => compile((endpoint as any)[DefinitionKey]))
+    this.served = endpoints.map((endpoint) => compile(definitionOf(endpoint)))
       .sort((one, other) => (one.pattern.shape < other.pattern.shape ? -1 : 1))
     this.served.slice(1).forEach(({ pattern }, index) => {
       const { path, shape } = this.served[index]!.pattern
