@@ -5,7 +5,7 @@ import type { RequestError } from "../contract/RequestError.ts"
 import type * as Frame from "../wire/Frame.ts"
 
 /** The frames that answer a reference. */
-export type Answer = Frame.ServerFrames["ok" | "failed" | "error" | "joined" | "subscribed"]
+export type Answer = Frame.ServerFrames["ok" | "failed" | "error" | "joined" | "subscribed" | "page"]
 
 /** The frames that are about a channel. */
 export type Delivery = Frame.ServerFrames["event" | "volatile" | "direct" | "present" | "absent" | "synced" | "left"]

@@ -141,7 +141,8 @@ export class Link {
   ): number | RequestError.LimitExceeded {
     const { channel, name, payload } = frame
     const { ack, nextRef: ref, nextSeq: seq } = this.answers
-    return this.tell({ _tag: "request", ref, channel, seq, ack, name, payload }) ?? this.owe(ref, pending, true)
+    return this.tell({ _tag: "request", ref, channel, seq, ack, name, payload, again: null }) ??
+      this.owe(ref, pending, true)
   }
 
   private owe(ref: number, pending: Pending, isRequest: boolean): number {
@@ -253,6 +254,7 @@ export class Link {
       case "failed":
       case "joined":
       case "subscribed":
+      case "page":
         return this.answers.answered(frame.ref, frame)
       case "error":
         return frame.ref === null ? undefined : this.answers.answered(frame.ref, frame)

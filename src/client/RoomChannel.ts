@@ -74,7 +74,8 @@ export class RoomChannel implements Channel {
     room: this.contract.name,
     key: this.key,
     payload: this.payload,
-    position: this.isStale ? null : this.position
+    position: this.isStale ? null : this.position,
+    last: null
   })
 
   readonly answered = (frame: Answer): void => {

@@ -40,6 +40,8 @@ export const unauthorized = define(4401, "Unauthorized", "reauthenticate")
 export const timeout = define(4408, "Timeout", "reconnect")
 /** The peer did not read what was sent to it fast enough, and its outbox reached its bound. */
 export const slowConsumer = define(4409, "SlowConsumer", "reconnect")
+/** Its session goes on over a newer connection. */
+export const replaced = define(4410, "Replaced", "reconnect")
 /** The peer kept sending more than was announced. */
 export const tooManyFrames = define(4429, "TooManyFrames", "reconnect")
 /** The server wants this client to stay away. */
@@ -60,6 +62,7 @@ export const all: ReadonlyArray<CloseCode> = [
   unauthorized,
   timeout,
   slowConsumer,
+  replaced,
   tooManyFrames,
   rejected
 ]

@@ -15,7 +15,7 @@ export const sendAll = (room: Room, member: RoomMember): void => {
   if (room.contract.presence === undefined) return
   let page: Array<readonly [string, Frame.Json]> = []
   const send = (): void => {
-    if (page.length > 0) member.session.send({ _tag: "present", channel: room.channel.id, members: page })
+    if (page.length > 0) member.session.send({ _tag: "present", channel: room.channel.id, members: page, all: null })
     page = []
   }
   for (const other of room.members.values()) {

@@ -180,7 +180,10 @@ export class Room {
   /** Tells everybody a member's presence, but for one who is told in another way. */
   announce(member: RoomMember, except?: Subscription): void {
     if (this.contract.presence === undefined) return
-    this.deliver({ _tag: "present", channel: this.channel.id, members: [[member.id, member.wirePresence]] }, except)
+    this.deliver(
+      { _tag: "present", channel: this.channel.id, members: [[member.id, member.wirePresence]], all: null },
+      except
+    )
   }
 
   /** Takes a member out, once; nothing is delivered to it any more. */

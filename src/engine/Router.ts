@@ -62,6 +62,9 @@ export const route = (
       } else if (hasPlace(session, limits, frame.ref)) host.subscribe(session, frame)
       return
     }
+    case "history":
+      session.refuse(frame.ref, new RequestError.NotServed({ detail: "it keeps no history" }))
+      return
     case "leave":
     case "unsubscribe": {
       const membership = session.memberships.get(frame.channel)

@@ -23,5 +23,8 @@ export const make = (
     rate: limits.frameRate,
     burst: limits.frameBurst
   },
-  contracts
+  contracts,
+  resume: null,
+  window: null,
+  seq: null
 })

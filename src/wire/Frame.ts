@@ -70,6 +70,18 @@ export const members = field<ReadonlyArray<readonly [id: string, presence: Json]
   "a list of [member, presence]",
   (value) => Array.isArray(value) && value.every((entry) => Array.isArray(entry) && isText(entry[0]))
 )
+/** Reliable events of a channel: `[[offset, name, payload, except], …]`. */
+export const entries = field<
+  ReadonlyArray<readonly [offset: number, name: string, payload: Json, except: ReadonlyArray<string> | null]>
+>(
+  "a list of [offset, name, payload, except]",
+  (value) =>
+    Array.isArray(value) &&
+    value.every((entry) =>
+      Array.isArray(entry) && isInt(entry[0]) && isText(entry[1]) &&
+      (entry[3] === null || (Array.isArray(entry[3]) && entry[3].every(isText)))
+    )
+)
 /** An error of the protocol's own, or null where there is none. */
 export const error = field<{ readonly _tag: string; readonly [name: string]: unknown }>(
   "an object with _tag",
@@ -85,29 +97,40 @@ export const optional = <T>(inner: Field<T>): Field<T | null> => ({
 /** Frames that a client sends. */
 export const client = {
   hello: { token: optional(text), resume: optional(text) },
-  join: { ref: int, room: text, key: text, payload: json, position: optional(position) },
+  join: { ref: int, room: text, key: text, payload: json, position: optional(position), last: optional(int) },
   leave: { ref: int, channel: int },
-  request: { ref: int, channel: int, seq: int, ack: int, name: text, payload: json },
+  request: { ref: int, channel: int, seq: int, ack: int, name: text, payload: json, again: optional(flag) },
   notice: { channel: int, name: text, payload: json },
   cancel: { ref: int },
   subscribe: { ref: int, topic: text, key: text, position: optional(position) },
   unsubscribe: { ref: int, channel: int },
+  history: { ref: int, channel: int, before: optional(int), limit: int },
   renew: { ref: int, token: text },
   pong: {}
 } as const
 
 /** Frames that a server sends. */
 export const server = {
-  welcome: { session: text, heartbeat: int, silence: int, limits: announced, contracts: record },
+  welcome: {
+    session: text,
+    heartbeat: int,
+    silence: int,
+    limits: announced,
+    contracts: record,
+    resume: optional(text),
+    window: optional(int),
+    seq: optional(int)
+  },
   joined: { ref: int, channel: int, memberId: text, position, recovered: flag, snapshot: json },
   subscribed: { ref: int, channel: int, position, recovered: flag },
+  page: { ref: int, channel: int, events: entries, more: flag },
   ok: { ref: int, value: json },
   failed: { ref: int, error: json },
   error: { ref: optional(int), error },
   event: { channel: int, offset: int, name: text, payload: json, except: optional(texts) },
   volatile: { channel: int, name: text, payload: json, except: optional(texts) },
   direct: { channel: int, name: text, payload: json },
-  present: { channel: int, members },
+  present: { channel: int, members, all: optional(flag) },
   absent: { channel: int, memberId: text },
   synced: { channel: int, position, reason: text, snapshot: json },
   left: { channel: int, reason: text, detail: text },

@@ -96,7 +96,10 @@ export class ScriptedSocket {
       heartbeat: 25_000,
       silence,
       limits: { ...limits, ...announced },
-      contracts: {}
+      contracts: {},
+      resume: null,
+      window: null,
+      seq: null
     })
   }
 

@@ -15,7 +15,8 @@ describe("a request", () => {
         seq: 1,
         ack: 0,
         name: "Say",
-        payload: { text: "hi" }
+        payload: { text: "hi" },
+        again: null
       })
       socket.send({ _tag: "ok", ref, value: 42 })
       assert.strictEqual(yield* Fiber.join(saying), 42)

@@ -49,7 +49,7 @@ describe("a join", () => {
     Effect.gen(function*() {
       const { room, socket } = yield* joined()
       assert.deepStrictEqual(socket.all("join"), [
-        { _tag: "join", ref: 1, room: "chat", key: "lobby", payload: { name: "ada" }, position: null }
+        { _tag: "join", ref: 1, room: "chat", key: "lobby", payload: { name: "ada" }, position: null, last: null }
       ])
       assert.strictEqual(room.memberId, "me")
       assert.strictEqual(room.key, "lobby")
@@ -373,7 +373,7 @@ describe("on", () => {
 
 describe("presence", () => {
   const present = (...members: ReadonlyArray<readonly [string, Frame.Json]>) =>
-    ({ _tag: "present", channel: 7, members }) as const
+    ({ _tag: "present", channel: 7, members, all: null }) as const
 
   it.effect("is who is in the room", () =>
     Effect.gen(function*() {

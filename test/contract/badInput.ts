@@ -308,7 +308,8 @@ export const badInput = (harness: Harness): void => {
             seq,
             ack: 0,
             name: "Wait",
-            payload: null
+            payload: null,
+            again: null
           })
           peer.send(wait(100, 7), wait(100, 8), wait(101, 7))
           yield* peer.next("error", 2)
@@ -450,14 +451,23 @@ const names = ["chat", "numbered", "prices", "Say", "Typing", "join", "__proto__
 
 const valid: ReadonlyArray<(int: () => number, name: () => string) => Frame.ClientFrame> = [
   (_, name) => ({ _tag: "hello", token: name(), resume: null }),
-  (int, name) => ({ _tag: "join", ref: int(), room: "chat", key: name(), payload: { name: name() }, position: null }),
+  (int, name) => ({
+    _tag: "join",
+    ref: int(),
+    room: "chat",
+    key: name(),
+    payload: { name: name() },
+    position: null,
+    last: null
+  }),
   (int, name) => ({
     _tag: "join",
     ref: int(),
     room: name(),
     key: `${int()}`,
     payload: null,
-    position: [name(), int(), int()]
+    position: [name(), int(), int()],
+    last: int()
   }),
   (int) => ({ _tag: "leave", ref: int(), channel: int() }),
   (int, name) => ({
@@ -467,11 +477,13 @@ const valid: ReadonlyArray<(int: () => number, name: () => string) => Frame.Clie
     seq: int() * 1_000 + int(),
     ack: int(),
     name: name(),
-    payload: { text: name() }
+    payload: { text: name() },
+    again: null
   }),
   (int, name) => ({ _tag: "notice", channel: int(), name: name(), payload: null }),
   (int) => ({ _tag: "cancel", ref: int() }),
   (int, name) => ({ _tag: "subscribe", ref: int(), topic: "prices", key: name(), position: null }),
+  (int) => ({ _tag: "history", ref: int(), channel: int(), before: int(), limit: int() }),
   (int) => ({ _tag: "unsubscribe", ref: int(), channel: int() }),
   (int, name) => ({ _tag: "renew", ref: int(), token: name() }),
   () => ({ _tag: "pong" })

@@ -172,10 +172,10 @@ describe("leaving", () => {
       Effect.gen(function*() {
         const { channel, peer } = yield* member("ada")
         peer.send(
-          { _tag: "request", ref: 10, channel, seq: 1, ack: 0, name: "Do", payload: { what: "1" } },
+          { _tag: "request", ref: 10, channel, seq: 1, ack: 0, name: "Do", payload: { what: "1" }, again: null },
           { _tag: "notice", channel, name: "Note", payload: { what: "2" } },
           { _tag: "leave", ref: 11, channel },
-          { _tag: "request", ref: 12, channel, seq: 2, ack: 0, name: "Do", payload: { what: "3" } }
+          { _tag: "request", ref: 12, channel, seq: 2, ack: 0, name: "Do", payload: { what: "3" }, again: null }
         )
         assert.deepStrictEqual([yield* peer.answer(10), yield* peer.answer(11)], [ok(10, "1"), ok(11)])
         assert.strictEqual(errorOf(yield* peer.answer(12)), "NotJoined")

@@ -86,7 +86,7 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
       const deed = pick(["joins", "joins", "joins", "sleeps", "sleeps", "refuses", "refuses a restart", "dies"])
       const payload = { deed, size: 1 + below(5) }
       const position = chance(50) ? client.positions.get(key) ?? null : null
-      client.ask({ _tag: "join", room: "law", key, payload, position }, { kind: "join", token: 0, key })
+      client.ask({ _tag: "join", room: "law", key, payload, position, last: null }, { kind: "join", token: 0, key })
     }
     const send = (client: Client) => {
       const rooms = [...client.rooms]
@@ -95,7 +95,7 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
       const payload = { token: tokens++, deed: crashy && chance(60) ? "dies" : pick(deeds), size: 1 + below(4) }
       if (chance(15)) return client.peer.notice(channel, "Note", payload)
       client.ask(
-        { _tag: "request", channel, seq: ++client.peer.lastSeq, ack: 0, name: "Do", payload },
+        { _tag: "request", channel, seq: ++client.peer.lastSeq, ack: 0, name: "Do", payload, again: null },
         { kind: "request", token: payload.token, key }
       )
     }

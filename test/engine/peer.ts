@@ -148,11 +148,11 @@ export class Peer {
     )
 
   sendJoin(room: string, key: string, payload: unknown = null, position: Frame.Position | null = null): number {
-    return this.ask({ _tag: "join", room, key, payload, position })
+    return this.ask({ _tag: "join", room, key, payload, position, last: null })
   }
 
   sendRequest(channel: number, name: string, payload: unknown = null): number {
-    return this.ask({ _tag: "request", channel, seq: ++this.lastSeq, ack: 0, name, payload })
+    return this.ask({ _tag: "request", channel, seq: ++this.lastSeq, ack: 0, name, payload, again: null })
   }
 
   readonly request = (channel: number, name: string, payload: unknown = null): Effect.Effect<Answer> =>

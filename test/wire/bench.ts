@@ -52,7 +52,7 @@ const measureFrames = (kind: string, frames: ReadonlyArray<AnyFrame>, direction:
 
 measureFrames(
   "request",
-  make((n) => ({ _tag: "request", ref: n, channel: 7, seq: n, ack: n, name: "Say", payload: payload(n) })),
+  make((n) => ({ _tag: "request", ref: n, channel: 7, seq: n, ack: n, name: "Say", payload: payload(n), again: null })),
   "client"
 )
 measureFrames("ok", make((n) => ({ _tag: "ok", ref: n, value: n })), "server")

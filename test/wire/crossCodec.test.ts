@@ -75,7 +75,8 @@ const join = (position: Frame.Position | null = null): Frame.ClientFrame => ({
   room: "board",
   key: "a",
   payload: encode(board.join, { face }),
-  position
+  position,
+  last: null
 })
 const paint = board.requests.get("Paint")!
 const request = (channel: number, seq: number, pixels: Uint8Array): Frame.ClientFrame => ({
@@ -85,7 +86,8 @@ const request = (channel: number, seq: number, pixels: Uint8Array): Frame.Client
   seq,
   ack: 0,
   name: "Paint",
-  payload: encode(paint.payload, { pixels, at: new Date(5) })
+  payload: encode(paint.payload, { pixels, at: new Date(5) }),
+  again: null
 })
 
 const test = (sentence: string, body: (world: World) => Effect.Effect<void, unknown, any>) =>

@@ -62,6 +62,15 @@ const generators = new Map<Frame.Field<unknown>, Arbitrary.Arbitrary<unknown>>([
   [Frame.position, Arbitrary.all([text, int, int])],
   [Frame.announced, limits],
   [Frame.members, Arbitrary.array(Arbitrary.all([text, json]))],
+  [
+    Frame.entries,
+    Arbitrary.array(Arbitrary.all([
+      int,
+      text,
+      json,
+      Arbitrary.flatMap(flag, (isNull) => isNull ? Arbitrary.Constant(null) : Arbitrary.array(text))
+    ]))
+  ],
   [Frame.error, Arbitrary.map(Arbitrary.all([text, record]), ([_tag, rest]) => ({ ...rest, _tag }))]
 ])
 
