@@ -127,7 +127,7 @@ const websocket = {
   open: (ws: BunSocket) => {
     ws.binaryType = "uint8array"
     const socket = toSocket(ws)
-    ws.data.socket = new Shim.Open(ws.data.sockets, ws.data.accepted.open(socket), socket.terminate!)
+    ws.data.socket = new Shim.Open(ws.data.sockets, ws.data.accepted.open(socket), { terminate: socket.terminate! })
   },
   message: (ws: BunSocket, data: string | Uint8Array) => {
     current = ws

@@ -76,7 +76,7 @@ export const runMain = makeRunMain(() => {
 const opened = (ws: WebSocket, accepted: Transport.Accepted, sockets: Set<Shim.Open>): void => {
   ws.binaryType = "arraybuffer"
   ws.onopen = () => {
-    const socket = new Shim.Open(sockets, accepted.open(toSocket(ws)), () => ws.close(1001, ""))
+    const socket = new Shim.Open(sockets, accepted.open(toSocket(ws)), { terminate: () => ws.close(1001, "") })
     ws.onmessage = ({ data }) => socket.handler.message(typeof data === "string" ? data : new Uint8Array(data))
     ws.onclose = ({ code, reason }) => socket.close(code || 1006, reason) // 0 when there was no close frame.
   }

@@ -5,8 +5,9 @@ import { constVoid } from "effect/Function"
 import * as Http from "node:http"
 import type { Socket as RawSocket } from "node:net"
 import type { Duplex } from "node:stream"
-import { type WebSocket, WebSocketServer } from "ws"
+import { WebSocket, WebSocketServer } from "ws"
 import type * as Transport from "../src/engine/Transport.ts"
+import * as NodeFrame from "./nodeFrame.ts"
 import * as NodeHttp from "./nodeHttp.ts"
 import * as Shim from "./shim.ts"
 
@@ -26,18 +27,36 @@ const toUpgradeRequest = (request: Http.IncomingMessage): Transport.UpgradeReque
   }
 }
 
-const toSocket = (ws: WebSocket, raw: RawSocket): Transport.Socket => ({
-  send: (data) => ws.send(data), // Ignored by `ws` once it is closing.
-  bufferedAmount: () => raw.writableLength,
-  close: (code, reason) => {
-    ws.close(code, reason)
-    ws.resume() // The answer to the close frame must be read.
-  },
-  tickEnd: Shim.tickEnd,
-  pause: () => ws.pause(),
-  resume: () => ws.resume(),
-  terminate: () => ws.terminate()
-})
+/** One socket. A class, since what each would close over is the same for all. */
+class NodeSocket implements Transport.Socket {
+  readonly tickEnd = Shim.tickEnd
+  private readonly ws: WebSocket
+  private readonly raw: RawSocket
+  constructor(ws: WebSocket, raw: RawSocket) {
+    this.ws = ws
+    this.raw = raw
+  }
+  send(data: string | Uint8Array<ArrayBuffer>): void {
+    // Beside `ws`, which has no queue of its own without compression, and writes the header of a frame on its own.
+    if (this.ws.readyState === WebSocket.OPEN) this.raw.write(NodeFrame.of(data))
+  }
+  bufferedAmount(): number {
+    return this.raw.writableLength
+  }
+  close(code: number, reason: string): void {
+    this.ws.close(code, reason)
+    this.ws.resume() // The answer to the close frame must be read.
+  }
+  pause(): void {
+    this.ws.pause()
+  }
+  resume(): void {
+    this.ws.resume()
+  }
+  terminate(): void {
+    this.ws.terminate()
+  }
+}
 
 const refuse = (refusal: Transport.Refusal, request: Http.IncomingMessage, raw: RawSocket) => {
   const out = new Http.ServerResponse(request)
@@ -81,8 +100,8 @@ export const make = ({ acceptor, sockets }: Shim.Serving): OnUpgrade => {
     if (verdict._tag === "Refusal") return refuse(verdict, request, raw)
     protocol = verdict.protocol
     wss.handleUpgrade(request, raw, head, (ws) => {
-      const socket = toSocket(ws, raw)
-      opened(ws, raw, new Shim.Open(sockets, verdict.open(socket), socket.terminate!))
+      const socket = new NodeSocket(ws, raw)
+      opened(ws, raw, new Shim.Open(sockets, verdict.open(socket), socket))
     })
   }
 }

@@ -71,15 +71,20 @@ export const offered = (header: string | null | undefined): ReadonlyArray<string
 
 const silent: Transport.SocketHandler = { message: constVoid, drain: constVoid, close: constVoid }
 
+/** What can be dropped without a handshake. */
+export interface Droppable {
+  readonly terminate: () => void
+}
+
 /** One open socket: its handler, until it has been told of the close, and how to drop it. */
 export class Open {
   handler: Transport.SocketHandler
-  readonly drop: () => void
+  readonly socket: Droppable
   readonly #all: Set<Open>
-  constructor(all: Set<Open>, handler: Transport.SocketHandler, drop: () => void) {
+  constructor(all: Set<Open>, handler: Transport.SocketHandler, socket: Droppable) {
     this.#all = all
     this.handler = handler
-    this.drop = drop
+    this.socket = socket
     all.add(this)
   }
   /** Tells the handler once that the socket is gone; it hears nothing after that. */
@@ -101,7 +106,7 @@ export interface Serving {
 export const closeAll = ({ sockets }: Serving): void => {
   for (const socket of [...sockets]) {
     socket.close(1006, "")
-    socket.drop()
+    socket.socket.terminate()
   }
 }
 
