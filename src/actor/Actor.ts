@@ -7,6 +7,7 @@ import * as Scope from "effect/Scope"
 import type { Actor, Options, StopReason } from "./ActorRef.ts"
 import { Dispatcher } from "./Dispatcher.ts"
 import { Handle } from "./Handle.ts"
+import { type Home, Lease } from "./Home.ts"
 
 export { AskTimeout, MailboxFull, Stopped, Unanswered } from "./ActorError.ts"
 export type { Abandoned, Actor, Behavior, Options, StopReason } from "./ActorRef.ts"
@@ -54,13 +55,23 @@ export const spawn = <M, C = never, E = unknown, R = never>(
 export const spawnUnsafe = <M, C = never, E = unknown, R = never>(
   context: Context.Context<Exclude<R, Scope.Scope> | Scope.Scope>,
   options: Options<M, C, E, R>
+): Actor<M, C> => spawnIn(new Lease(Context.get(context, Scope.Scope)), context, options)
+
+/**
+ * Like `spawnUnsafe`, in a home that ends its actors together.
+ *
+ * @internal
+ */
+export const spawnIn = <M, C = never, E = unknown, R = never>(
+  home: Home,
+  context: Context.Context<Exclude<R, Scope.Scope>>,
+  options: Options<M, C, E, R>
 ): Actor<M, C> => {
-  const lease = Scope.forkUnsafe(Context.get(context, Scope.Scope))
   const dispatcher = Context.get(context, Dispatcher)
   // The context has all of R but the scope, which is that of each instance.
   const runnable = options as Options<M, C, unknown, Scope.Scope>
-  const handle = new Handle<M, C>(runnable, context as Context.Context<never>, lease, dispatcher)
-  Effect.runFork(Scope.addFinalizerExit(lease, () => handle.end("discard", { _tag: "Closed" })))
+  const handle = new Handle<M, C>(runnable, context as Context.Context<never>, home, dispatcher)
+  home.enter(handle)
   dispatcher.run(() => handle.start())
   return handle
 }

@@ -20,11 +20,12 @@ import * as Scope from "effect/Scope"
 import type { Abandoned, Actor, Behavior, Options, StopReason } from "./ActorRef.ts"
 import type { Questions } from "./Ask.ts"
 import { type Dispatcher, taskQueue } from "./Dispatcher.ts"
+import type { Home, Resident } from "./Home.ts"
 import * as Mailbox from "./Mailbox.ts"
-import { Restarts } from "./Supervision.ts"
+import { logCause, Restarts } from "./Supervision.ts"
 
 /** @internal */
-export abstract class Cell<M, C> {
+export abstract class Cell<M, C> implements Resident {
   readonly id: string
   state: Actor<M, C>["state"] = "starting"
 
@@ -32,8 +33,7 @@ export abstract class Cell<M, C> {
   private readonly context: Context.Context<never>
   protected readonly dispatcher: Dispatcher
   protected readonly mailbox: Mailbox.Mailbox<M, C>
-  /** Where the owner's scope holds this actor. */
-  private readonly lease: Scope.Closeable
+  private readonly home: Home
 
   private behavior: Behavior<M, C> | undefined = undefined
   private instance: Scope.Closeable | undefined = undefined
@@ -61,13 +61,13 @@ export abstract class Cell<M, C> {
   constructor(
     options: Options<M, C, unknown, Scope.Scope>,
     context: Context.Context<never>,
-    lease: Scope.Closeable,
+    home: Home,
     dispatcher: Dispatcher
   ) {
     this.id = options.id
     this.options = options
     this.context = context
-    this.lease = lease
+    this.home = home
     this.dispatcher = dispatcher
     this.mailbox = Mailbox.make(options.mailbox ?? 256)
   }
@@ -75,9 +75,7 @@ export abstract class Cell<M, C> {
   /** Starts an instance; to be called in a turn. */
   start(): void {
     if (this.state === "stopping" || this.state === "stopped") return
-    const instance = this.instance = Scope.makeUnsafe()
-    const init = Effect.provideService(Effect.suspend(() => this.options.init(this.self)), Scope.Scope, instance)
-    this.work(init, (exit) => {
+    this.work(Effect.suspend(() => this.init()), (exit) => {
       if (this.mustFinish) return this.finish()
       if (exit._tag === "Failure") return this.crash(exit.cause)
       this.behavior = exit.value
@@ -88,8 +86,18 @@ export abstract class Cell<M, C> {
     })
   }
 
+  /** Makes an instance. One that is made at once has acquired nothing, and so needs no scope. */
+  private init(): Effect.Effect<Behavior<M, C>, unknown> {
+    this.instance = undefined
+    const init = this.options.init(this.self)
+    if (Exit.isExit(init)) return init as Exit.Exit<Behavior<M, C>, unknown>
+    return Effect.provideService(init, Scope.Scope, this.instance = Scope.makeUnsafe())
+  }
+
   /** The actor that this is. */
   protected abstract readonly self: Actor<M, C>
+
+  abstract close(): Effect.Effect<void>
 
   // --- messages ---
 
@@ -229,25 +237,12 @@ export abstract class Cell<M, C> {
     this.working = false
     if (this.mustFinish) return this.finish()
     this.state = "restarting"
-    this.work(this.recover(cause), (exit) => {
+    const restarts = this.restarts ??= new Restarts(this.options.supervision)
+    this.work(restarts.recover(this.id, this.instance, cause), (exit) => {
       if (this.mustFinish) return this.finish()
       if (exit._tag === "Success" && exit.value) return this.dispatcher.run(() => this.start())
       this.reason = { _tag: "Spent", cause: exit._tag === "Success" ? cause : exit.cause }
       this.finish()
-    })
-  }
-
-  /** Ends the instance that crashed and waits as the supervision says, or answers `false` when it is spent. */
-  private recover(cause: Cause.Cause<unknown>): Effect.Effect<boolean> {
-    const restarts = this.restarts ??= new Restarts(this.options.supervision)
-    return Effect.gen({ self: this }, function*() {
-      yield* this.log("an actor crashed", cause)
-      const closed = yield* Effect.exit(Scope.close(this.instance!, Exit.failCause(cause)))
-      if (closed._tag === "Failure") yield* this.log("a finalizer of a crashed actor failed", closed.cause)
-      const delay = yield* restarts.next(cause)
-      if (delay === undefined) return false
-      yield* Effect.sleep(delay)
-      return true
     })
   }
 
@@ -284,7 +279,7 @@ export abstract class Cell<M, C> {
     const closing = this.instance && Scope.closeUnsafe(this.instance, Exit.void)
     if (closing === undefined) return this.ended()
     this.work(closing, (exit) => {
-      if (exit._tag === "Failure") Effect.runForkWith(this.context)(this.log("a finalizer failed", exit.cause))
+      if (exit._tag === "Failure") Effect.runForkWith(this.context)(logCause(this.id, "a finalizer failed", exit.cause))
       this.ended()
     }, { uninterruptible: true })
   }
@@ -295,7 +290,7 @@ export abstract class Cell<M, C> {
     this.state = "stopped"
     this.working = this.busy = false
     this.behavior = this.instance = this.observers = undefined
-    Scope.closeUnsafe(this.lease, Exit.void)
+    this.home.left(this)
     this.hook(() => this.options.onStopped?.(reason))
     observers?.forEach((observer) => this.dispatcher.run(() => observer(reason)))
   }
@@ -304,11 +299,7 @@ export abstract class Cell<M, C> {
     try {
       call()
     } catch (defect) {
-      Effect.runForkWith(this.context)(this.log("a hook of an actor threw", Cause.die(defect)))
+      Effect.runForkWith(this.context)(logCause(this.id, "a hook of an actor threw", Cause.die(defect)))
     }
-  }
-
-  private log(text: string, cause: Cause.Cause<unknown>): Effect.Effect<void> {
-    return Effect.annotateLogs(Effect.logError(text, cause), "actor", this.id)
   }
 }

@@ -87,6 +87,10 @@ export class Handle<M, C> extends Cell<M, C> implements Actor<M, C> {
     return () => void observers.delete(observer)
   }
 
+  close(): Effect.Effect<void> {
+    return this.end("discard", { _tag: "Closed" })
+  }
+
   /** Halts the actor and waits, unless that would be its own handler waiting for itself. */
   end(mode: "drain" | "discard", reason: StopReason): Effect.Effect<void> {
     this.halt(mode, reason)

@@ -5,8 +5,10 @@ import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 
 /**
  * How an actor is restarted after a crash, and when it is given up.
@@ -31,6 +33,14 @@ const defaultSchedule = Schedule.min([Schedule.exponential("100 millis"), Schedu
 
 const defaultIntensity = { restarts: 5, within: "1 minute" } as const
 
+/**
+ * Logs what went wrong in an actor.
+ *
+ * @internal
+ */
+export const logCause = (id: string, text: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.annotateLogs(Effect.logError(text, cause), "actor", id)
+
 type Step = (now: number, cause: Cause.Cause<unknown>) => Effect.Effect<Duration.Duration | undefined>
 
 /**
@@ -52,8 +62,23 @@ export class Restarts {
     this.within = Duration.toMillis(Duration.fromInputUnsafe(intensity.within))
   }
 
+  /** Ends the instance that crashed and waits as the supervision says, or answers `false` when the actor is spent. */
+  recover(id: string, instance: Scope.Closeable | undefined, cause: Cause.Cause<unknown>): Effect.Effect<boolean> {
+    return Effect.gen({ self: this }, function*() {
+      yield* logCause(id, "an actor crashed", cause)
+      const closed = instance === undefined
+        ? Exit.void
+        : yield* Effect.exit(Scope.close(instance, Exit.failCause(cause)))
+      if (closed._tag === "Failure") yield* logCause(id, "a finalizer of a crashed actor failed", closed.cause)
+      const delay = yield* this.next(cause)
+      if (delay === undefined) return false
+      yield* Effect.sleep(delay)
+      return true
+    })
+  }
+
   /** How long to wait before the next restart, or nothing when the actor is spent. */
-  next(cause: Cause.Cause<unknown>): Effect.Effect<Duration.Duration | undefined> {
+  private next(cause: Cause.Cause<unknown>): Effect.Effect<Duration.Duration | undefined> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       this.times = this.times.filter((time) => now - time < this.within)
       if (this.times.length >= this.most) return Effect.undefined

@@ -4,10 +4,8 @@
  * It never waits for a room. What it does wait for is the check of credentials; meanwhile frames collect in its
  * bounded mailbox and the transport is paused. A connection that fails is closed with 1011 and never restarted.
  */
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Scope from "effect/Scope"
 import * as Actor from "../actor/Actor.ts"
 import * as CloseCode from "../contract/CloseCode.ts"
 import type * as Identity from "../contract/Identity.ts"
@@ -83,7 +81,7 @@ export class Connection implements Transport.SocketHandler, Beating {
       onRoom: () => this.goOn()
     })
     this.bucket = new TokenBucket(core.limits.frameRate, core.limits.frameBurst, core.now())
-    this.actor = Actor.spawnUnsafe<Inbound, never, never, never>(core.context as Context.Context<Scope.Scope>, {
+    this.actor = Actor.spawnIn<Inbound>(core.actors, core.context, {
       id: "connection",
       // A whole message may follow the one that filled the mailbox, before the transport has paused.
       mailbox: core.limits.connectionMailbox + core.limits.messageFrames,

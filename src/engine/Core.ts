@@ -6,6 +6,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import type { Group } from "../actor/Home.ts"
 import type { Drops } from "./Fate.ts"
 import type { Hub } from "./Hub.ts"
 import type { Limits } from "./Limits.ts"
@@ -26,6 +27,8 @@ export interface Core {
   readonly context: Context.Context<Scope.Scope>
   /** Ends with the engine; owns whatever `fork` starts. */
   readonly scope: Scope.Scope
+  /** The actors of the engine: of its connections and rooms. */
+  readonly actors: Group
 }
 
 /** Starts a fiber that ends with the engine. */

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import { Group } from "../actor/Home.ts"
 import type { EmitError, Emitted } from "../contract/Behavior.ts"
 import type * as Definition from "../contract/Definition.ts"
 import * as Identity from "../contract/Identity.ts"
@@ -285,7 +286,9 @@ const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits, isMeasured: 
   const hub = new Hub({ maxChannels: limits.rooms, historyBytes: limits.historyBytes, now, nextEpoch: nextId })
   const stats = isMeasured ? new Meters(context) : undefined
   if (stats !== undefined) yield* Scope.addFinalizer(scope, Effect.sync(() => stats.end()))
-  const core: Core = { limits, hub, stats, drops: Fate.noDrops(), now, nextId, context, scope }
+  const actors = new Group()
+  yield* Scope.addFinalizer(scope, actors.close)
+  const core: Core = { limits, hub, stats, drops: Fate.noDrops(), now, nextId, context, scope, actors }
   return core
 })
 

@@ -138,7 +138,7 @@ export class RoomHost {
       }
     })
     this.rooms.set(keyText, room)
-    room.actor = Actor.spawnUnsafe<Message, Control, unknown, Scope.Scope>(this.context, {
+    room.actor = Actor.spawnIn<Message, Control, unknown, Scope.Scope>(this.core.actors, this.context, {
       id: channel.address,
       mailbox: this.behavior.options.mailbox ?? this.core.limits.roomMailbox,
       deadline: this.deadline,

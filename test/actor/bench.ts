@@ -6,6 +6,7 @@
 import { Context, Effect, Exit, Scope } from "effect"
 import * as Actor from "../../src/actor/Actor.ts"
 import * as Dispatcher from "../../src/actor/Dispatcher.ts"
+import { Group } from "../../src/actor/Home.ts"
 import * as Mailbox from "../../src/actor/Mailbox.ts"
 
 const scope = Scope.makeUnsafe()
@@ -79,12 +80,13 @@ if (gc === undefined) {
   const receive = () => {}
   const init = () => Effect.succeed({ receive })
   const options = { id: "idle", init }
-  for (let i = 0; i < 1_000; i++) Actor.spawnUnsafe<number>(context, options)
+  const group = new Group()
+  for (let i = 0; i < 1_000; i++) Actor.spawnIn<number>(group, context, options)
   gc()
   const before = process.memoryUsage().heapUsed
   const actors: Array<Actor.Actor<number>> = []
   for (let i = 0; i < count; i++) {
-    const actor = Actor.spawnUnsafe<number>(context, options)
+    const actor = Actor.spawnIn<number>(group, context, options)
     actor.tellUnsafe(1)
     actors.push(actor)
   }

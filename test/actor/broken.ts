@@ -126,8 +126,7 @@ export const actors: Record<string, Spawn> = {
       })
   })),
   "stays in the scope that owned it": actor(same, (cell) => {
-    cell.lease = { ...cell.lease }
-    cell.lease.parent = undefined
+    cell.home = { left: () => {} }
   })
 }
 

@@ -4,6 +4,7 @@
 import { Scope } from "effect"
 import { Cell } from "../../src/actor/Cell.ts"
 import { Handle } from "../../src/actor/Handle.ts"
+import { Restarts } from "../../src/actor/Supervision.ts"
 import { Drain } from "../../src/engine/Drain.ts"
 import { Channel, Subscription } from "../../src/engine/Hub.ts"
 import { Room } from "../../src/engine/Room.ts"
@@ -97,11 +98,9 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
     law: "a timer runs only while its instance does",
     fault: both(
       patch(RoomHandle, { turn: (_, effect) => effect }),
-      patch(Cell, {
-        recover(real, cause) {
-          if (!this.id.startsWith("law/")) return real(cause)
-          this.instance = Scope.makeUnsafe()
-          return real(cause)
+      patch(Restarts, {
+        recover(real, id, instance, cause) {
+          return real(id, id.startsWith("law/") ? Scope.makeUnsafe() : instance, cause)
         }
       })
     )

@@ -4,7 +4,7 @@
  * One run is a whole engine in virtual time: several clients and rooms, whose steps, turns, tasks and packets
  * interleave as the seed says. A violation names its law and its seed; `HEDDLE_SEED=n` runs that seed alone.
  */
-import { Effect, Exit, Layer, Logger, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Cell } from "../../src/actor/Cell.ts"
 import * as Dispatcher from "../../src/actor/Dispatcher.ts"
@@ -57,10 +57,15 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
       return check()
     }
     const owners = new Set<Scope.Scope>()
+    const homes = new Set<{ readonly residents: ReadonlySet<unknown> }>()
     const start = Cell.prototype.start
     Cell.prototype.start = function() {
-      const { lease } = this as unknown as { readonly lease: Scope.Scope & { readonly parent?: Scope.Scope } }
-      if (lease.parent !== undefined) owners.add(lease.parent)
+      const { context, home } = this as unknown as {
+        readonly context: Context.Context<Scope.Scope>
+        readonly home: any
+      }
+      owners.add(Context.get(context, Scope.Scope))
+      homes.add(home)
       return start.call(this)
     }
     const open = Hub.prototype.open
@@ -193,8 +198,12 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
         }
       }
       yield* verify(owners.size > 0, "there is a scope to look at")
+      for (const { residents } of homes) {
+        yield* verify(residents.size === 0, `no actor is left once all have gone, but ${residents.size}`)
+      }
       for (const { state } of owners) {
-        const held = state._tag === "Open" ? state.finalizers?.size ?? 1 : 0
+        // But for the end of the actors, which is there from the beginning.
+        const held = state._tag === "Open" ? (state.finalizers?.size ?? 1) - 1 : 0
         yield* verify(held === 0, `nothing is left in the scope of the engine once all have gone, but ${held}`)
       }
       yield* verify(counter.sleeping <= 1, "no timer but the heartbeat is left once all have gone")

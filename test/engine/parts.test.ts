@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { Group } from "../../src/actor/Home.ts"
 import type { Core } from "../../src/engine/Core.ts"
 import { Deadlines } from "../../src/engine/Deadlines.ts"
 import { noDrops } from "../../src/engine/Fate.ts"
@@ -57,7 +58,8 @@ const makeCore = Effect.gen(function*() {
     nextId: () => "id",
     stats: undefined,
     context,
-    scope
+    scope,
+    actors: new Group()
   }
   return core
 })
