@@ -31,7 +31,8 @@ export interface Supervision {
 
 const defaultSchedule = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")])
 
-const defaultIntensity = { restarts: 5, within: "1 minute" } as const
+/** @internal */
+export const defaultIntensity = { restarts: 5, within: "1 minute" } as const
 
 /**
  * Logs what went wrong in an actor.

@@ -1,9 +1,11 @@
 /**
  * The server's side of a room's contract: what handlers are given and what they must be.
  */
+import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Definition from "./Definition.ts"
 import type * as Identity from "./Identity.ts"
@@ -172,6 +174,33 @@ export type HandlersServices<H> = {
     : never
 }[keyof H]
 
+/**
+ * How a room that crashed is restarted, and when it is given up.
+ *
+ * A room crashes when one of its handlers, its timers or its `init` dies, or `init` fails. Its members stay, and what
+ * waits for it is handled by the next instance. A room that is spent stops: its members get `left` with `stopped`, what
+ * waits is answered `RoomStopped`, and `leave` does not run, as there is no instance to run it. The next join starts it
+ * anew.
+ */
+export interface Supervision {
+  /**
+   * How long to wait before each restart; when it ends, the room is spent. 100 ms, doubling, at most 10 s unless said.
+   * It begins anew with a crash before which there was none for the time of `intensity`.
+   */
+  readonly schedule?: Schedule.Schedule<unknown, Cause.Cause<unknown>>
+  /**
+   * The most restarts within a time; one crash more and the room is spent. 5 within a minute unless said. For as long a
+   * crash also counts against the member whose message caused it: with the third its connection is closed.
+   */
+  readonly intensity?: { readonly restarts: number; readonly within: Duration.Input }
+  /**
+   * What else happens when a room is spent: nothing (`"stop"`, unless said), or all rooms of its contract stop with it
+   * (`"escalate"`). They do what they accepted, their members leave with `stopped`, and from then on the engine answers
+   * joins with `RoomStopped`, while it serves its other contracts on.
+   */
+  readonly spent?: "stop" | "escalate"
+}
+
 /** How a room is kept. */
 export interface Options {
   /** Reliable events kept for members that come back: none unless said. All logs together keep at most 256 MiB. */
@@ -182,4 +211,6 @@ export interface Options {
   readonly mailbox?: number
   /** The longest a handler may take; 30 seconds unless said. */
   readonly deadline?: Duration.Input
+  /** What happens to a room that crashed: restarted, at most 5 times a minute, unless said. */
+  readonly supervision?: Supervision
 }

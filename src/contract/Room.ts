@@ -20,6 +20,7 @@ export type {
   LeaveReason,
   Member,
   Options,
+  Supervision,
   Taken
 } from "./Behavior.ts"
 export { EventInvalid, EventTooLarge } from "./Behavior.ts"

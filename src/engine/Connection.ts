@@ -263,6 +263,7 @@ export class Connection implements Transport.SocketHandler, Beating {
     const { handshakes, core, fingerprints } = this.shared
     handshakes.remove(this)
     this.session = new Session(core.nextId(), this.outbox, identities, core.stats)
+    this.session.onExpelled = () => this.shut(CloseCode.rejected, "its messages crashed a room too often")
     this.session.send(Welcome.make(this.session.id, core.limits, fingerprints))
   }
 

@@ -91,3 +91,6 @@ export const inboundBytes = 1 * MiB
 
 /** How long the handler of an endpoint may go on after its connection has ended. */
 export const finishMillis = 5_000
+
+/** Crashes charged to one session, by all its rooms together, with the last of which its connection is closed with 4500. */
+export const chargedCrashes = 3

@@ -16,8 +16,9 @@ import type { Channel, Subscription } from "./Hub.ts"
 import * as Presence from "./Presence.ts"
 import type { RoomMember } from "./RoomMember.ts"
 import { RoomMembership } from "./RoomMembership.ts"
-import { Leave } from "./RoomMessage.ts"
+import { Leave, senderOf } from "./RoomMessage.ts"
 import type { Control, Join, Message, Request } from "./RoomMessage.ts"
+import type { Session } from "./Session.ts"
 
 /** What a room is made for. */
 export interface Options {
@@ -26,6 +27,8 @@ export interface Options {
   readonly channel: Channel
   readonly key: unknown
   readonly deadline: number
+  /** How long a crash counts against the member that caused it, in milliseconds. */
+  readonly crashMillis: number
   /** The last member left, or the first join was refused. */
   readonly onEmpty: () => void
 }
@@ -41,6 +44,8 @@ export class Room {
   declare actor: Actor<Message, Control>
   /** Why nothing but leaving is done any more, once that is so. */
   late: string | undefined
+  /** What members are told when it stops without having been spent. */
+  farewellDetail = "the server stopped it"
   private readonly options: Options
 
   constructor(options: Options) {
@@ -216,6 +221,18 @@ export class Room {
   // ------------------------------------------------------------- the actor's hooks
 
   readonly onAbandoned = (message: Message | Control, why: Abandoned): void => {
+    this.giveUp(message, why)
+    // After its answer, since its connection may be closed now.
+    if (why._tag === "Crashed") this.charge(senderOf(message))
+  }
+
+  /** The room crashed on what a client sent, or on joining it to a new instance. */
+  charge(session: Session | undefined): void {
+    const now = this.core.now()
+    session?.charge(now, now + this.options.crashMillis)
+  }
+
+  private giveUp(message: Message | Control, why: Abandoned): void {
     switch (message._tag) {
       case "Request":
         return message.member.session.refuse(message.ref, this.abandonment(why))
@@ -249,12 +266,12 @@ export class Room {
   /** What was accepted is done: the members leave. */
   onDrained(): void {
     for (const member of this.members.values()) {
-      this.actor.controlUnsafe(new Leave(member, "stopped", "the server stopped it"))
+      this.actor.controlUnsafe(new Leave(member, "stopped", this.farewellDetail))
     }
   }
 
   readonly onStopped = (reason: StopReason): void => {
-    const detail = reason._tag === "Spent" ? "it crashed too often" : "the server stopped it"
+    const detail = reason._tag === "Spent" ? "it crashed too often" : this.farewellDetail
     for (const member of [...this.members.values()]) {
       this.remove(member, "stopped")
       this.farewell(new Leave(member, "stopped", detail), detail)

@@ -1,6 +1,7 @@
 /**
  * All rooms of one contract: one actor for each key, started by the first join and stopped when idle.
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,12 +9,14 @@ import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Actor from "../actor/Actor.ts"
+import { defaultIntensity } from "../actor/Supervision.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type { BehaviorService } from "../contract/Room.ts"
 import * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
 import { json } from "../wire/Json.ts"
 import type { Core } from "./Core.ts"
+import { logError } from "./Core.ts"
 import type { Channel } from "./Hub.ts"
 import type { Retention } from "./Log.ts"
 import * as Log from "./Log.ts"
@@ -46,7 +49,9 @@ export class RoomHost {
   private readonly idleMillis: number
   private readonly deadline: number
   private readonly retention: Retention
-  private stopping = false
+  private readonly crashMillis: number
+  /** Why no room is started any more, once that is so. */
+  private closed: string | undefined
 
   constructor(core: Core, behavior: BehaviorService) {
     this.core = core
@@ -55,6 +60,7 @@ export class RoomHost {
     this.context = Context.add(Context.merge(core.context, behavior.context), Scope.Scope, core.scope)
     this.idleMillis = millis(behavior.options.idleTimeout ?? "1 minute")
     this.deadline = millis(behavior.options.deadline ?? core.limits.handler)
+    this.crashMillis = millis((behavior.options.supervision?.intensity ?? defaultIntensity).within)
     this.retention = retentionOf(behavior.options)
   }
 
@@ -68,7 +74,7 @@ export class RoomHost {
     }
     const decoded = this.contract.join.decode(payload)
     if (Result.isFailure(decoded)) return session.refuse(ref, decoded.failure)
-    if (this.stopping) return session.refuse(ref, new RequestError.RoomStopped({ detail: "the server is stopping" }))
+    if (this.closed !== undefined) return session.refuse(ref, new RequestError.RoomStopped({ detail: this.closed }))
     const room = this.rooms.get(key) ?? this.start(key, decodedKey.success)
     if (room === undefined) {
       return session.refuse(ref, new RequestError.LimitExceeded({ limit: "rooms", max: this.core.limits.rooms }))
@@ -89,7 +95,7 @@ export class RoomHost {
    * refused from here on.
    */
   readonly drain: Effect.Effect<void> = Effect.suspend(() => {
-    this.stopping = true
+    this.closed = "the server is stopping"
     return Effect.forEach([...this.rooms.values()], ({ actor }) => actor.stop("drain"), {
       concurrency: "unbounded",
       discard: true
@@ -103,6 +109,17 @@ export class RoomHost {
       room.actor.interruptCurrent((message) => message._tag !== "Leave", reason)
       // There is no instance that could say goodbye.
       if (room.actor.state !== "ready") room.actor.stopUnsafe("discard")
+    }
+  }
+
+  /** A room was given up; with `"escalate"` all others of its contract are, too, and none is started any more. */
+  private spent(address: string, cause: Cause.Cause<unknown>): void {
+    if (this.behavior.options.supervision?.spent !== "escalate" || this.closed !== undefined) return
+    this.closed = "a room of this kind crashed too often"
+    logError(this.core, `room ${address} crashed too often: no room of ${this.contract.name} is served any more`, cause)
+    for (const room of [...this.rooms.values()]) {
+      room.farewellDetail = this.closed
+      room.actor.stopUnsafe("drain")
     }
   }
 
@@ -132,6 +149,7 @@ export class RoomHost {
       channel,
       key,
       deadline: this.deadline,
+      crashMillis: this.crashMillis,
       onEmpty: () => {
         emptySince = this.core.now()
         if (idle === undefined) watch(this.idleMillis)
@@ -142,6 +160,7 @@ export class RoomHost {
       id: channel.address,
       mailbox: this.behavior.options.mailbox ?? this.core.limits.roomMailbox,
       deadline: this.deadline,
+      supervision: this.behavior.options.supervision,
       init: (self) => {
         room.actor = self
         return Effect.timeout(this.init(room), this.deadline)
@@ -155,6 +174,7 @@ export class RoomHost {
         room.onStopped(reason)
         // Last, since the room is told that it is empty when its members leave.
         idle?.interruptUnsafe()
+        if (reason._tag === "Spent") this.spent(channel.address, reason.cause)
       }
     })
     return room

@@ -1,6 +1,7 @@
 /**
  * One instance of a room: from messages to handlers and from their results to answers.
  */
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -160,7 +161,16 @@ export const makeInstance = (
   const rejoin = Effect.gen(function*() {
     const admitted: Array<RoomMember> = []
     for (const member of [...room.members.values()]) {
-      const result = yield* Effect.result(presenceOf(member.session, member.id, member.joinPayload, "restart"))
+      // It crashed the room too often. Its leave waits, and it must not keep the new instance from beginning.
+      if (member.session.isExpelled) continue
+      const result = yield* presenceOf(member.session, member.id, member.joinPayload, "restart").pipe(
+        Effect.onError((cause) =>
+          Effect.sync(() => {
+            if (Cause.hasDies(cause)) room.charge(member.session)
+          })
+        ),
+        Effect.result
+      )
       if (Result.isFailure(result)) {
         const message = room.rejected(member)
         yield* Effect.suspend(() => leave(message) ?? Effect.void).pipe(

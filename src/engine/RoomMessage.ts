@@ -93,3 +93,18 @@ export type Message = Join | Request | Notice | Leave
 
 /** The control lane: always enters. */
 export type Control = Leave | Task
+
+/** The session whose client sent it; undefined for what the server gave itself. */
+export const senderOf = (message: Message | Control): Session | undefined => {
+  switch (message._tag) {
+    case "Join":
+      return message.session
+    case "Request":
+    case "Notice":
+      return message.member.session
+    case "Leave":
+      return message.ref === undefined ? undefined : message.member.session
+    case "Task":
+      return undefined
+  }
+}

@@ -9,6 +9,7 @@ import type { LeaveReason } from "../contract/Behavior.ts"
 import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Frame from "../wire/Frame.ts"
+import * as Limits from "./Limits.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { Stats } from "./Stats.ts"
 
@@ -52,6 +53,12 @@ export class Session {
   /** The highest sequence number that was accepted: a request runs at most once. */
   lastSequence = 0
   ended = false
+  /** Closes its connection; set by the connection. */
+  onExpelled: () => void = () => {}
+  /** It crashed rooms too often. */
+  isExpelled = false
+  /** Until when each crash counts that its messages caused. */
+  private crashes: ReadonlyArray<number> = []
   private readonly stats: Stats | undefined
 
   constructor(id: string, outbox: Outbox, identities: Identity.Identities, stats?: Stats) {
@@ -81,6 +88,15 @@ export class Session {
   complain(error: RequestError.ProtocolError): void {
     this.stats?.refused(error._tag)
     this.send({ _tag: "error", ref: null, error: RequestError.encode(error) })
+  }
+
+  /** Takes note that a room crashed on a message of this client. One that does so too often is sent away. */
+  charge(now: number, until: number): void {
+    this.crashes = [...this.crashes.filter((end) => end > now), until]
+    if (this.crashes.length < Limits.chargedCrashes || this.ended) return
+    this.isExpelled = true
+    this.end("kicked")
+    this.onExpelled()
   }
 
   /** Ends every membership and interrupts what runs for this session. Idempotent. */

@@ -231,12 +231,16 @@ export const misuse = (harness: Harness): void => {
       (world) =>
         Effect.gen(function*() {
           const { caller, channel, mate, neighbour, next } = yield* scene(world)
+          const third = yield* world.peer()
+          yield* third.join("lab", "one")
+          // Two crashes each: with a third it would be sent away.
+          const members = [caller, mate, third]
           for (let crash = 1; crash <= 6; crash++) {
-            assert.strictEqual(errorOf(yield* caller.request(channel, "Die")), "HandlerFailed")
+            assert.strictEqual(errorOf(yield* members[crash % 3]!.request(channel, "Die")), "HandlerFailed")
             yield* world.pass(2_000)
-            if (harness.live && crash < 6) yield* caller.next("synced", crash)
+            if (harness.live && crash < 6) { for (const peer of members) yield* peer.next("synced", crash) }
           }
-          for (const peer of [caller, mate]) {
+          for (const peer of members) {
             assert.deepInclude(yield* peer.next("left"), { channel, reason: "stopped" })
             assert.strictEqual(errorOf(yield* peer.request(channel, "Say", { text: "gone" })), "NotJoined")
             assert.isUndefined(peer.closed)

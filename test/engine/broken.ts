@@ -143,6 +143,15 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
       }
     })
   },
+  "charges a crash to whoever is there": {
+    law: "nobody is disconnected by others",
+    fault: patch(Room, {
+      charge(real, session) {
+        const [other] = this.members.values()
+        real(other?.session ?? session)
+      }
+    })
+  },
   "answers twice": {
     law: "a request has one answer",
     fault: patch(Session, {

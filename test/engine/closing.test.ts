@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import type * as Room from "../../src/contract/Room.ts"
 import * as Engine from "../../src/engine/Engine.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryTransport.ts"
 import { countingClock, memory } from "./harness.ts"
@@ -20,10 +21,11 @@ describe("closing the engine", () => {
       readonly sleeping: () => number
       /** Begins to close, and answers with whether it has. */
       readonly close: Effect.Effect<() => boolean>
-    }) => Effect.Effect<void, unknown, Scope.Scope>
+    }) => Effect.Effect<void, unknown, Scope.Scope>,
+    room?: Room.Options
   ) =>
     it.effect(sentence, () => {
-      const { layer, trace } = makeLab(script)
+      const { layer, trace } = makeLab(script, room)
       const counter = { sleeping: 0 }
       return Effect.gen(function*() {
         const scope = Scope.makeUnsafe()
@@ -130,7 +132,7 @@ describe("closing the engine", () => {
     Effect.gen(function*() {
       const one = yield* peer
       const { channel } = yield* one.join("lab", "a", { name: "ada" })
-      for (let crash = 0; crash < 6; crash++) {
+      for (let crash = 0; crash < 2; crash++) {
         yield* one.answer(ask(one, channel, "x"))
         yield* TestClock.adjust(2_000)
       }
@@ -138,5 +140,5 @@ describe("closing the engine", () => {
       const isClosed = yield* close
       yield* settle
       assert.deepStrictEqual([isClosed(), sleeping()], [true, 0])
-    }))
+    }), { supervision: { intensity: { restarts: 1, within: "1 minute" } } })
 })

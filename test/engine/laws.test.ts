@@ -17,6 +17,7 @@ const occasions = [
   "crashed",
   "stopped",
   "spent",
+  "expelled",
   "unborn",
   "recovered",
   "left",

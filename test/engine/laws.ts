@@ -85,11 +85,11 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     const connect = () => {
       const peer = new Peer(network.connect, engine.address, "/", () => Effect.void, [])
       peer.onOpen = () => peer.send({ _tag: "hello", token: null, resume: null })
-      clients.push(new Client(peer, record))
+      clients.push(new Client(clients.length, peer, record))
     }
     const join = (client: Client, key: string) => {
       const deed = pick(["joins", "joins", "joins", "sleeps", "sleeps", "refuses", "refuses a restart", "dies"])
-      const payload = { deed, size: 1 + below(5) }
+      const payload = { client: client.number, deed, size: 1 + below(5) }
       const position = chance(50) ? client.positions.get(key) ?? null : null
       client.ask({ _tag: "join", room: "law", key, payload, position, last: null }, { kind: "join", token: 0, key })
     }
@@ -261,6 +261,7 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     notes.push(...record.done.values(), ...record.instances.map(({ ended }) => ended!))
     if (record.leaves.size > 0) notes.push("left")
     if (record.recovered > 0) notes.push("recovered")
+    if (clients.some(({ expelled }) => expelled)) notes.push("expelled")
     for (const client of clients) for (const { _tag } of client.peer.frames) notes.push(_tag)
     return notes
   }).pipe(

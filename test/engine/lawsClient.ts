@@ -16,6 +16,7 @@ export interface Sent {
 
 /** One connection, and how what came to it is judged. */
 export class Client {
+  readonly number: number
   readonly peer: Peer
   readonly sent = new Map<number, Sent>()
   /** Rooms it is in, as far as it was told: the last offset it saw of each. */
@@ -25,12 +26,14 @@ export class Client {
   /** Members it was, by id. */
   readonly joined = new Set<string>()
   readonly answered = new Set<number>()
-  /** It ended the connection, or cut it. */
+  /** It ended the connection, or cut it, or was sent away for good reason. */
   gone = false
+  expelled = false
   private judged = 0
   private readonly record: Sightings
 
-  constructor(peer: Peer, record: Sightings) {
+  constructor(number: number, peer: Peer, record: Sightings) {
+    this.number = number
     this.peer = peer
     this.record = record
   }
@@ -45,6 +48,8 @@ export class Client {
   judge(): void {
     const { frames } = this.peer
     while (this.judged < frames.length) this.judgeFrame(frames[this.judged++]!)
+    if (this.gone || this.peer.closed?.code !== 4500) return
+    this.gone = this.expelled = this.record.mayBeExpelled(this.number)
   }
 
   private judgeFrame(frame: Frame.ServerFrame): void {

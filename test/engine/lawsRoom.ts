@@ -8,7 +8,7 @@ import type { Random } from "./random.ts"
 const Deed = Schema.Struct({ token: Schema.Int, deed: Schema.String, size: Schema.Int })
 
 export class Law extends Room.make("law", {
-  join: { payload: { deed: Schema.String, size: Schema.Int }, error: Schema.Literal("refused") },
+  join: { payload: { client: Schema.Int, deed: Schema.String, size: Schema.Int }, error: Schema.Literal("refused") },
   presence: { number: Schema.Int },
   snapshot: { head: Schema.Int },
   requests: { Do: { payload: Deed, success: { token: Schema.Int, last: Schema.Int } } },
@@ -70,12 +70,26 @@ export class Sightings {
   /** How far the handling of each request or notice came. */
   readonly done = new Map<number, "began" | "done" | "died" | "ended">()
   readonly violations: Array<string> = []
+  /** The client behind each member, by their numbers and ids. */
+  readonly clients = new Map<string, number>()
+  /** When each client crashed a room, or may have. */
+  private readonly crashes = new Map<number, Array<number>>()
   /** The first that was sent to an engine that drains. */
   firstLate = Infinity
   running = 0
   recovered = 0
   /** Rises with everything that a handler does. */
   activity = 0
+
+  blame(client: number, now: number): void {
+    this.crashes.set(client, [...this.crashes.get(client) ?? [], now])
+  }
+
+  /** Whether a client crashed rooms three times within a minute. */
+  mayBeExpelled(client: number): boolean {
+    const crashes = this.crashes.get(client) ?? []
+    return crashes.some((time, index) => index >= 2 && time - crashes[index - 2]! < 60_000)
+  }
 
   violate(law: string): void {
     this.violations.push(law)
@@ -107,6 +121,7 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
           record.violate(`${what} runs only while its instance does`)
         }
       }
+      const blame = (memberId: string) => record.blame(record.clients.get(memberId)!, clock.currentTimeMillisUnsafe())
       if (chance(20)) yield* Effect.sleep(below(100))
 
       const emit = (token: number) =>
@@ -134,10 +149,12 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
             return Effect.as(Effect.sleep(10 * deadline), 0)
           case "throws":
             record.done.set(token, "died")
+            blame(member.id)
             throw new Error("thrown")
           case "dies":
             return Effect.suspend(() => {
               record.done.set(token, "died")
+              blame(member.id)
               return Effect.die("died")
             })
           case "dies late":
@@ -145,6 +162,7 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
               Effect.andThen(emit(token), Effect.sleep(size * 10)),
               Effect.suspend(() => {
                 record.done.set(token, "died")
+                blame(member.id)
                 return Effect.die("died late")
               })
             )
@@ -206,14 +224,18 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
       }
 
       return Law.of({
-        join: ({ cause, memberId, payload: { deed, size } }) =>
+        join: ({ cause, memberId, payload: { client, deed, size } }) =>
           Effect.gen(function*() {
             record.activity++
             alive("a join")
+            record.clients.set(memberId, client)
             if (deed === "sleeps") yield* Effect.sleep(size * 20)
             if (deed === "refuses") return yield* Effect.fail("refused" as const)
             if (deed === "refuses a restart" && cause === "restart") return yield* Effect.fail("refused" as const)
-            if (deed === "dies" && cause === "join") return yield* Effect.die("join died")
+            if (deed === "dies" && cause === "join") {
+              blame(memberId)
+              return yield* Effect.die("join died")
+            }
             instance.members.add(memberId)
             record.homes.set(memberId, instance)
             return { number: size }
@@ -225,6 +247,7 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
             if (chance(30)) yield* Effect.sleep(below(100))
             if (chance(3)) {
               if (first) record.unborn.add(member.id)
+              blame(member.id)
               return yield* Effect.die("snapshot died")
             }
             return { head: record.emitted.get(room.key)?.length ?? 0 }
@@ -237,7 +260,10 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
             record.leaves.set(member.id, calls)
             if (calls > 1) record.violate("every join has one leave: it came twice")
             if (!record.homes.has(member.id)) record.violate("every leave has a join")
-            if (chance(10)) return Effect.die("leave died")
+            if (chance(10)) {
+              blame(member.id)
+              return Effect.die("leave died")
+            }
             return chance(20) ? Effect.sleep(below(50)) : chance(30) ? Effect.asVoid(emit(0)) : Effect.void
           }),
         Do: handle,
