@@ -4,11 +4,19 @@ export default defineConfig({
   test: {
     projects: [
       // What depends on no runtime: runs on Node once.
-      { test: { name: "core", include: ["test/**/*.test.ts"], exclude: ["test/runtime/**", "test/system/**"] } },
+      { test: { name: "core", include: ["test/**/*.test.ts"], exclude: ["test/{runtime,system,faults}/**"] } },
       // What must hold on every runtime: runs on Node, Bun and Deno.
       { test: { name: "runtime", include: ["test/runtime/**/*.test.ts"], testTimeout: 30_000 } },
       // The same, with programs that are not on every machine: nginx, openssl, Python's websockets.
-      { test: { name: "system", include: ["test/system/**/*.test.ts"], testTimeout: 30_000 } }
+      { test: { name: "system", include: ["test/system/**/*.test.ts"], testTimeout: 30_000 } },
+      // What breaks while it runs: clients, rooms, the process. Of it what is about sockets runs on all three.
+      {
+        test: {
+          name: "faults",
+          include: ["test/faults/**/*.test.ts", "test/engine/{fates,slow}.test.ts", "test/runtime/drain.test.ts"],
+          testTimeout: 60_000
+        }
+      }
     ]
   }
 })
