@@ -40,16 +40,25 @@ export const drainContract = (name: string, command: ReadonlyArray<string>): voi
         const refused: Array<string> = []
         const lost: Array<string> = []
         const waits: Array<number> = []
+        /** By how many milliseconds each came back later than it was told to. */
+        const late: Array<number> = []
         let stop = false
         const isBack = new Set<number>()
         let restarted = false
         /** Works without a pause until it was answered by the second server. */
         const work = Effect.fnUntraced(function*(index: number) {
           const client = yield* connect(port)
+          let due: number | undefined
           yield* Effect.forkScoped(
             Stream.runForEach(SubscriptionRef.changes(client.state), (state) =>
               Effect.sync(() => {
-                if (state._tag === "waiting" && state.code === 1012) waits.push(state.retryIn)
+                if (state._tag === "waiting" && state.code === 1012) {
+                  waits.push(state.retryIn)
+                  due = performance.now() + state.retryIn
+                } else if (state._tag === "connecting" && due !== undefined) {
+                  late.push(performance.now() - due)
+                  due = undefined
+                }
               }))
           )
           const room = yield* client.join(Work, `${index % 4}`)
@@ -94,6 +103,8 @@ export const drainContract = (name: string, command: ReadonlyArray<string>): voi
           const inside = sorted.filter((wait) => Math.min(2, Math.floor(wait / 1_000)) === third)
           assert.isAbove(inside.length, 3, `${sorted}`)
         }
+        assert.strictEqual(late.length, clients)
+        for (const millis of late) assert.isAbove(millis, -20, "nobody comes back before its time")
       })
     )
 
