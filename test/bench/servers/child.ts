@@ -17,12 +17,9 @@ export const tls = process.env["TLS_CERT"] === undefined ? undefined : {
 /** How the generator's events begin on a plain server; everything else is a request. */
 export const eventStart = "[\"event\","
 
-declare const globalThis: {
-  readonly gc?: () => void
-  readonly Bun?: { readonly gc: (now: boolean) => void }
-}
+const runtime: typeof globalThis & { readonly Bun?: { readonly gc: (now: boolean) => void } } = globalThis
 
-const collect = () => globalThis.Bun === undefined ? globalThis.gc?.() : globalThis.Bun.gc(true)
+const collect = () => runtime.Bun === undefined ? runtime.gc?.() : runtime.Bun.gc(true)
 
 process.on("SIGUSR2", () => {
   // Once is not enough: finalizers of the first collection free more.
