@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Budget from "./budget.ts"
 import { byName, contenders } from "./contenders.ts"
 import { made } from "./made.ts"
-import { workloads } from "./workloads.ts"
+import { pairs, workloads } from "./workloads.ts"
 
 const short = (verdicts: ReadonlyArray<Budget.Verdict>) =>
   verdicts.map(({ contender, kind, met, reference, workload }) => [workload, contender, reference, kind, met])
@@ -63,5 +63,20 @@ describe("the check", () => {
   it("judges only rounds that have a result, and nothing without any", () => {
     assert.strictEqual(suspects([undefined, 30, 30]), 1)
     assert.strictEqual(suspects([undefined, undefined, undefined]), 0)
+  })
+
+  it("repeats only what is in doubt, with what it is compared with", () => {
+    const standard = pairs(undefined, undefined, false)
+    const round = (workload: string, heddle: number) => [
+      ...made(workload, "ws", [10]),
+      ...made(workload, "socket.io", [14]),
+      ...made(workload, "heddle", [heddle])
+    ]
+    const repeated = (heddle: number) =>
+      Budget.inDoubt(standard, [...round("request-1", heddle), ...round("fanout", 10)])
+        .map(({ contender, workload }) => `${workload.name} ${contender.name}`)
+    assert.deepStrictEqual(repeated(24), [])
+    assert.deepStrictEqual(repeated(25.2), ["request-1 ws", "request-1 heddle"])
+    assert.deepStrictEqual(repeated(26), ["request-1 ws", "request-1 socket.io", "request-1 heddle"])
   })
 })

@@ -3,7 +3,7 @@
  */
 import budget from "./budget.json" with { type: "json" }
 import { differences, growth, ratios, type Run, type Spread, spread } from "./runs.ts"
-import { workloads } from "./workloads.ts"
+import { type Pair, workloads } from "./workloads.ts"
 
 export interface Comparison {
   readonly title: string
@@ -82,6 +82,17 @@ export const verdicts = (runs: ReadonlyArray<Run>): ReadonlyArray<Verdict> => [
   )
 ]
 
-/** What another round could still save, or show to be too slow: see `Verdict.failed`. */
+/** What has failed so far. */
 export const suspects = (runs: ReadonlyArray<Run>): ReadonlyArray<Verdict> =>
   verdicts(runs).filter(({ failed }) => failed)
+
+/** What another round must measure to save a suspect; everything else has passed already. */
+export const inDoubt = (pairs: ReadonlyArray<Pair>, runs: ReadonlyArray<Run>): ReadonlyArray<Pair> => {
+  const doubts = suspects(runs)
+  return pairs.filter(({ contender, workload }) =>
+    doubts.some((doubt) =>
+      [doubt.workload, doubt.from].includes(workload.name) &&
+      [doubt.contender, doubt.reference].includes(contender.name)
+    )
+  )
+}

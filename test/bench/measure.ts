@@ -59,25 +59,13 @@ const describe = (run: Run, unit: string) => run.problem ?? `${costOf(run)?.toFi
 const describeTime = (milliseconds: number) =>
   milliseconds < 90_000 ? `${Math.ceil(milliseconds / 1_000)} s` : `${Math.round(milliseconds / 60_000)} min`
 
-/** What a round has to measure: when checking, after the first one only what is still in doubt. */
-const pairsOf = ({ options }: Bench, runs: ReadonlyArray<Run>): ReadonlyArray<Pair> => {
-  if (!options.check || runs.length === 0) return options.pairs
-  const doubts = Budget.suspects(runs)
-  const concerns = ({ contender, workload }: Pair) =>
-    doubts.some((doubt) =>
-      [doubt.workload, doubt.from].includes(workload.name) &&
-      [doubt.contender, doubt.reference].includes(contender.name)
-    )
-  return options.pairs.filter(concerns)
-}
-
 /** Measures everything. Progress goes to standard error. */
 export const measureAll = async (bench: Bench): Promise<ReadonlyArray<Run>> => {
   const { options } = bench
   const runs: Array<Run> = []
   const begin = performance.now()
   for (let round = 1; round <= options.rounds; round++) {
-    const pairs = pairsOf(bench, runs)
+    const pairs = options.check && round > 1 ? Budget.inDoubt(options.pairs, runs) : options.pairs
     for (const [index, pair] of pairs.entries()) {
       const run = await attempt(bench, pair, round)
       runs.push(run)
