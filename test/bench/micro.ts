@@ -113,7 +113,16 @@ const kernel = () => {
 // ---------------------------------------------------------------- codecs
 
 const payload = { id: 42, from: "member-0042", text: "Shall we meet at eight?" }
-const request: Frame.ClientFrame = { _tag: "request", ref: 7, channel: 1, seq: 7, ack: 6, name: "Echo", payload }
+const request: Frame.ClientFrame = {
+  _tag: "request",
+  ref: 7,
+  channel: 1,
+  seq: 7,
+  ack: 6,
+  name: "Echo",
+  payload,
+  again: null
+}
 const event: Frame.ServerFrames["event"] = { _tag: "event", channel: 1, offset: 7, name: "Said", payload, except: null }
 
 const encode = (name: string, frame: Frame.ClientFrame | Frame.ServerFrame, codec: Codec.Codec) =>

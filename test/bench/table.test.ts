@@ -44,6 +44,20 @@ describe("the tables", () => {
     assert.deepStrictEqual(cells("memory", 7_000, 6_488), ["−0.5 KiB ✓ (≤ +3 KiB)"])
   })
 
+  it("show growth beside that of the reference", () => {
+    const grown = (contender: string, from: number, to: number) => [
+      ...made("fanout-100", contender, [from]),
+      ...made("fanout-10000", contender, [to])
+    ]
+    const [, grid] = Table.budgets([
+      ...grown("ws", 2, 3),
+      ...grown("heddle", 2, 2.5),
+      ...made("fanout", "ws", [1]),
+      ...made("fanout", "heddle", [1])
+    ])
+    assert.deepStrictEqual(grid!.rows.map((row) => row.slice(3)), [["× 1.25 ✓ (≤ 1.3)", "ws: × 1.50"]])
+  })
+
   it("say what disturbed them", () => {
     const disturbed = (share: number, waiting: number) =>
       Table.notes(Table.summarize(

@@ -4,7 +4,7 @@
 import * as Budget from "./budget.ts"
 import { byName, type Contender, contenders } from "./contenders.ts"
 import type { Result } from "./generator.ts"
-import { costOf, ratios, type Run, runsOf, type Spread, spread } from "./runs.ts"
+import { costOf, growth, ratios, type Run, runsOf, type Spread, spread } from "./runs.ts"
 import { type Workload, workloads } from "./workloads.ts"
 
 export interface Row {
@@ -151,12 +151,19 @@ export const budgets = (runs: ReadonlyArray<Run>): ReadonlyArray<Grid> => {
   ])
   const grown = all.filter(({ kind }) => kind === "growth")
   const title = (name: string) => workloads.find((workload) => workload.name === name)!.title
-  const growth = grown.map((verdict) => [
-    byName(verdict.contender).title,
-    title(verdict.from!),
-    title(verdict.workload),
-    verdictCell(verdict)
-  ])
+  const grownBy = grown.map((verdict) => {
+    const contender = byName(verdict.contender)
+    // What the machine itself needs more for more sockets.
+    const reference = byName(contender.reference!)
+    const measured = spread(growth(runs, reference.name, verdict.from!, verdict.workload))
+    return [
+      contender.title,
+      title(verdict.from!),
+      title(verdict.workload),
+      verdictCell(verdict),
+      measured === undefined ? "" : `${reference.title}: × ${digits(measured.median, 2)}`
+    ]
+  })
   return [
     {
       title: "Times better than the reference, and the budget",
@@ -164,7 +171,12 @@ export const budgets = (runs: ReadonlyArray<Run>): ReadonlyArray<Grid> => {
       rows,
       texts: 1
     },
-    { title: "Growth of the cost of a delivery", head: ["", "from", "to", ""], rows: growth, texts: 3 }
+    {
+      title: "Growth of the cost of a delivery",
+      head: ["", "from", "to", "", "the reference"],
+      rows: grownBy,
+      texts: 3
+    }
   ].filter(({ rows }) => rows.length > 0)
 }
 
