@@ -20,6 +20,7 @@ export interface Result {
   readonly per_second?: number
   readonly p50_us?: number
   readonly p99_us?: number
+  readonly p999_us?: number
   readonly server_us_per_message?: number
   readonly server_cpu?: number
   readonly generator_cpu?: number
@@ -27,19 +28,49 @@ export interface Result {
   readonly server_waiting?: number
 }
 
-/** Compiles the generator into a temporary folder and returns where it is. */
-export const compile = async (): Promise<string> => {
+export interface Generator {
+  readonly program: string
+  /** The environment of a server that is to speak TLS; or why there is none. */
+  readonly tls: Readonly<Record<string, string>> | string
+}
+
+const source = Path.join(import.meta.dirname, "loadgen.c")
+
+/** A certificate for a day, in files that a server can be pointed to. */
+const makeCertificate = async (folder: string): Promise<Generator["tls"]> => {
+  const [cert, key] = [Path.join(folder, "cert.pem"), Path.join(folder, "key.pem")]
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key]
+  const openssl = Children.start("openssl", [
+    "req",
+    "-x509",
+    ...curve,
+    "-out",
+    cert,
+    "-days",
+    "1",
+    "-subj",
+    "/CN=localhost"
+  ])
+  return await openssl.ended === 0 ? { TLS_CERT: cert, TLS_KEY: key } : "no TLS: the program \"openssl\" did not run"
+}
+
+/** Compiles the generator into a temporary folder: with OpenSSL if TLS is wanted and its headers are there. */
+export const compile = async (wantsTls: boolean): Promise<Generator> => {
   if (process.platform !== "linux") throw new RunFailed("the load generator needs Linux (epoll, /proc)")
   const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "heddle-bench-"))
   process.on("exit", () => Fs.rmSync(folder, { recursive: true, force: true }))
   const program = Path.join(folder, "loadgen")
-  const compiler = Children.start("cc", ["-O2", "-o", program, Path.join(import.meta.dirname, "loadgen.c")])
+  if (wantsTls) {
+    const compiler = Children.start("cc", ["-O2", "-DTLS", "-o", program, source, "-lssl", "-lcrypto"])
+    if (await compiler.ended === 0) return { program, tls: await makeCertificate(folder) }
+  }
+  const compiler = Children.start("cc", ["-O2", "-o", program, source])
   const outcome = await compiler.ended
   if (typeof outcome === "string") {
     throw new RunFailed(`the load generator needs a C compiler, and "cc" did not run: ${outcome}`)
   }
   if (outcome !== 0) throw new RunFailed(`the load generator did not compile:\n${compiler.output.stderr}`)
-  return program
+  return { program, tls: "no TLS: the headers of OpenSSL are not installed" }
 }
 
 /** Runs it once. Fails when the run is invalid, saying what was wrong with the first message. */

@@ -2,9 +2,12 @@
  * The load generator: many WebSocket connections on one thread with epoll, so that one core is enough to keep a server
  * busy and its own time does not disturb what is measured. Linux only (epoll, /proc).
  *
- * It speaks heddle's protocol (`--protocol heddle`), or to a plain WebSocket server the same messages without hello and
- * join (`--protocol raw`), and believes nothing: every reply must carry the reference that is due, and every event the
- * offset after the last one. A single mismatch makes the run invalid.
+ * It speaks heddle's protocol in JSON or MessagePack (`--protocol heddle`, `msgpack`), that of Socket.IO (`socketio`), or
+ * to a plain WebSocket server heddle's messages without hello and join (`raw`). It believes nothing: every reply must carry
+ * the reference that is due and the body that was sent, every event the number after the last one. A single mismatch
+ * makes the run invalid.
+ *
+ * With `-DTLS`, and OpenSSL to link with, it can also do so over TLS (`--tls`).
  *
  * The result is one line of JSON on standard output; what went wrong is told on standard error.
  */
@@ -25,24 +28,38 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
+#ifdef TLS
+#include <openssl/ssl.h>
+#endif
 
 /* ---------------------------------------------------------------- options */
 
-enum mode { ECHO, FANOUT, IDLE };
+/*
+ * ECHO: requests and replies, so many in flight. LATENCY: the same at half of the rate that one in flight reaches.
+ * FANOUT: events to all members of a room. OPEN: connections opened and joined. IDLE: the memory of such connections.
+ */
+enum mode { ECHO, LATENCY, FANOUT, OPEN, IDLE, MODES };
+static const char *const mode_names[MODES] = {"echo", "latency", "fanout", "open", "idle"};
+
+enum protocol { RAW, HEDDLE, MSGPACK, SOCKETIO, PROTOCOLS };
+static const char *const protocol_names[PROTOCOLS] = {"raw", "heddle", "msgpack", "socketio"};
 
 static struct {
   enum mode mode;
-  bool heddle;
+  enum protocol protocol;
+  bool tls;
   int port;
   const char *path;
-  int connections; /* echo, idle: all of them; fan-out: the members, the publisher comes on top */
+  int connections; /* all of them; idle: those that come on top of the base; open: those opened at a time */
   int base;        /* idle: connections made before the first look at the server's memory */
+  int rooms;       /* the connections are spread over them; fan-out: the first connection of each publishes, in turn */
   int in_flight;   /* echo: requests on each connection; fan-out: bursts */
   int burst;       /* fan-out: events sent together */
   pid_t server;
   double warm, seconds;
-} options = {.mode = ECHO, .heddle = true, .path = "/", .connections = 100, .in_flight = 1, .burst = 1,
+} options = {.mode = ECHO, .protocol = HEDDLE, .path = "/", .connections = 100, .rooms = 1, .in_flight = 1, .burst = 1,
              .warm = 2.5, .seconds = 4};
 
 static void usage(const char *problem) {
@@ -50,17 +67,26 @@ static void usage(const char *problem) {
   exit(2);
 }
 
+static int index_of(const char *const *names, int count, const char *name) {
+  for (int i = 0; i < count; i++) {
+    if (!strcmp(names[i], name)) return i;
+  }
+  usage("an unknown mode or protocol");
+  return 0;
+}
+
 static void read_options(int argc, char **argv) {
   static const struct option names[] = {
       {"mode", 1, 0, 'm'},      {"protocol", 1, 0, 'q'}, {"port", 1, 0, 'p'},   {"path", 1, 0, 'u'},
       {"connections", 1, 0, 'c'}, {"base", 1, 0, 'b'},   {"in-flight", 1, 0, 'f'}, {"burst", 1, 0, 'B'},
-      {"server", 1, 0, 's'},    {"warm", 1, 0, 'w'},     {"seconds", 1, 0, 'd'}, {0, 0, 0, 0}};
+      {"server", 1, 0, 's'},    {"warm", 1, 0, 'w'},     {"seconds", 1, 0, 'd'}, {"rooms", 1, 0, 'r'},
+      {"tls", 0, 0, 't'},       {0, 0, 0, 0}};
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     switch (name) {
-      case 'm':
-        options.mode = !strcmp(optarg, "echo") ? ECHO : !strcmp(optarg, "fanout") ? FANOUT : IDLE;
-        break;
-      case 'q': options.heddle = !strcmp(optarg, "heddle"); break;
+      case 'm': options.mode = index_of(mode_names, MODES, optarg); break;
+      case 'q': options.protocol = index_of(protocol_names, PROTOCOLS, optarg); break;
+      case 't': options.tls = true; break;
+      case 'r': options.rooms = atoi(optarg); break;
       case 'p': options.port = atoi(optarg); break;
       case 'u': options.path = optarg; break;
       case 'c': options.connections = atoi(optarg); break;
@@ -75,6 +101,10 @@ static void read_options(int argc, char **argv) {
   }
   if (options.port == 0 || options.server == 0) usage("--port and --server (its process id) are needed");
   if (options.connections < 1 || options.in_flight < 1 || options.burst < 1) usage("counts start at 1");
+  if (options.rooms < 1 || options.connections % options.rooms) usage("the rooms must be of one size");
+#ifndef TLS
+  if (options.tls) usage("compiled without TLS");
+#endif
 }
 
 /* ------------------------------------------------------------ measurement */
@@ -158,7 +188,7 @@ static long server_rss_kb(void) {
 
 /* ------------------------------------------------------------ connections */
 
-enum state { CONNECTING, UPGRADING, GREETING, JOINING, READY, DEAD };
+enum state { CONNECTING, SECURING, UPGRADING, OPENING, GREETING, JOINING, READY, DEAD };
 
 typedef struct {
   int fd, index;
@@ -171,6 +201,10 @@ typedef struct {
   uint64_t channel, next_offset, events;
   uint64_t sent, answered; /* requests; sequence numbers start at 1, so `answered` is also the acknowledgement */
   uint64_t *sent_at;       /* echo: when the requests in flight were sent, a ring */
+  uint64_t started_at;
+#ifdef TLS
+  SSL *tls;
+#endif
 } connection;
 
 static connection *connections;
@@ -178,7 +212,7 @@ static int epoll, started, pending, ready, dead;
 
 /* Warm-up and measurement send; draining only waits for what is still due. */
 static enum { SETTING_UP, WARMING, MEASURING, DRAINING } phase;
-static uint64_t received, measured; /* echo: replies; fan-out: events at the members */
+static uint64_t received, measured; /* echo: replies; fan-out: events at the members; open: connections that joined */
 static uint64_t errors;
 
 enum { SHOWN_ERRORS = 3, SHOWN_BYTES = 160 };
@@ -205,21 +239,58 @@ static void reserve(uint8_t **buffer, size_t *capacity, size_t size) {
   if (!*buffer) usage("out of memory");
 }
 
+static void await_write(connection *c, bool wants_write) {
+  if (wants_write == c->wants_write) return;
+  c->wants_write = wants_write;
+  struct epoll_event event = {.events = EPOLLIN | (wants_write ? EPOLLOUT : 0), .data.ptr = c};
+  epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &event);
+}
+
+#ifdef TLS
+static SSL_CTX *tls_context;
+
+/* As `send` and `recv` answer. */
+static ssize_t tls_outcome(connection *c, int result) {
+  if (result > 0) return result;
+  int error = SSL_get_error(c->tls, result);
+  if (error == SSL_ERROR_ZERO_RETURN) return 0;
+  errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+  return -1;
+}
+#endif
+
+static ssize_t put_bytes(connection *c, const uint8_t *bytes, size_t size) {
+#ifdef TLS
+  if (c->tls) return tls_outcome(c, SSL_write(c->tls, bytes, size));
+#endif
+  return send(c->fd, bytes, size, MSG_NOSIGNAL);
+}
+
+static ssize_t get_bytes(connection *c, uint8_t *bytes, size_t size) {
+#ifdef TLS
+  /* What OpenSSL has decrypted already, epoll does not know of: everything there is is taken. */
+  size_t had = 0;
+  while (c->tls && had < size) {
+    ssize_t count = tls_outcome(c, SSL_read(c->tls, bytes + had, size - had));
+    if (count <= 0) return had > 0 ? (ssize_t)had : count;
+    had += count;
+  }
+  if (c->tls) return had;
+#endif
+  return recv(c->fd, bytes, size, 0);
+}
+
 static void flush_out(connection *c) {
   size_t done = 0;
   while (done < c->out_size) {
-    ssize_t count = send(c->fd, c->out + done, c->out_size - done, MSG_NOSIGNAL);
+    ssize_t count = put_bytes(c, c->out + done, c->out_size - done);
     if (count < 0 && errno == EAGAIN) break;
     if (count < 0) return drop(c, strerror(errno));
     done += count;
   }
   memmove(c->out, c->out + done, c->out_size - done);
   c->out_size -= done;
-  bool wants_write = c->out_size > 0;
-  if (wants_write == c->wants_write) return;
-  c->wants_write = wants_write;
-  struct epoll_event event = {.events = EPOLLIN | (wants_write ? EPOLLOUT : 0), .data.ptr = c};
-  epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &event);
+  await_write(c, c->out_size > 0);
 }
 
 static void send_bytes(connection *c, const uint8_t *bytes, size_t size) {
@@ -232,7 +303,9 @@ static void send_bytes(connection *c, const uint8_t *bytes, size_t size) {
 
 /* -------------------------------------------------------- WebSocket frames */
 
-enum { TEXT = 1, CLOSE = 8, PING = 9, PONG = 10, MAX_FRAME = 65535, FRAME_HEADER = 8 };
+enum { TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10, FRAME_HEADER = 8 };
+
+static int message_opcode(void) { return options.protocol == MSGPACK ? BINARY : TEXT; }
 
 /* Writes one masked client frame (RFC 6455 section 5.2) and returns its size. The mask need not be random here. */
 static size_t write_frame(uint8_t *to, int opcode, const void *payload, size_t size) {
@@ -252,10 +325,12 @@ static size_t write_frame(uint8_t *to, int opcode, const void *payload, size_t s
   return at + size;
 }
 
-static void send_text(connection *c, const char *text) {
+static void send_message(connection *c, const void *text, size_t size) {
   uint8_t frame[512];
-  send_bytes(c, frame, write_frame(frame, TEXT, text, strlen(text)));
+  send_bytes(c, frame, write_frame(frame, message_opcode(), text, size));
 }
+
+static void send_text(connection *c, const char *text) { send_message(c, text, strlen(text)); }
 
 /* ----------------------------------------------------- messages of the test */
 
@@ -271,23 +346,61 @@ static char *put_number(char *to, uint64_t number) {
   return to;
 }
 
+static char *put_hex(char *to, uint64_t number, int digits) {
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) *to++ = "0123456789abcdef"[number >> shift & 15];
+  return to;
+}
+
+/* MessagePack, always in the shortest form. */
+static char *pack_head(char *to, int head) {
+  *to = (char)head;
+  return to + 1;
+}
+
+static char *pack_number(char *to, uint64_t number) {
+  int bytes = number < 128 ? 0 : number < 1 << 8 ? 1 : number < 1 << 16 ? 2 : number >> 32 ? 8 : 4;
+  if (bytes == 0) return pack_head(to, number);
+  to = pack_head(to, bytes == 1 ? 0xcc : bytes == 2 ? 0xcd : bytes == 4 ? 0xce : 0xcf);
+  while (bytes-- > 0) *to++ = (char)(number >> 8 * bytes);
+  return to;
+}
+
+static char *pack_text(char *to, const char *text) {
+  size_t size = strlen(text);
+  if (size < 32) return put_text(pack_head(to, 0xa0 | size), text);
+  return put_text(pack_head(pack_head(to, 0xd9), size), text);
+}
+
 /* The request of the echo is about 110 bytes, the event about 100. */
-#define BODY_TAIL ",\"from\":\"member-0042\",\"text\":\"Shall we meet at eight?\"}"
-#define EVENT_TAIL " and some more text, as people write it to each other\"}"
-enum { STAMP = 16 };
+#define FROM "member-0042"
+#define SAYING "Shall we meet at eight?"
+#define EVENT_TAIL " and some more text, as people write it to each other"
+enum { STAMP = 16, NUMBER = 8, MOST_BODY = 192 };
 
-static char *put_body(char *to, uint64_t id) { return put_text(put_number(put_text(to, "{\"id\":"), id), BODY_TAIL); }
+static char *put_body(char *to, uint64_t id) {
+  if (options.protocol != MSGPACK) {
+    to = put_number(put_text(to, "{\"id\":"), id);
+    return put_text(to, ",\"from\":\"" FROM "\",\"text\":\"" SAYING "\"}");
+  }
+  to = pack_number(pack_text(pack_head(to, 0x83), "id"), id);
+  return pack_text(pack_text(pack_text(pack_text(to, "from"), FROM), "text"), SAYING);
+}
 
-/* When the event was sent, so that each receiver can tell its latency. */
-static char *put_stamped_text(char *to) {
-  to = put_text(to, "{\"text\":\"");
-  to += sprintf(to, "%0*llx", STAMP, (unsigned long long)now());
-  return put_text(to, EVENT_TAIL);
+/* An event says when it was sent, so that each receiver can tell its latency, and which of its room's it is. */
+static char *put_saying(char *to, uint64_t number) {
+  char text[MOST_BODY];
+  strcpy(put_hex(put_hex(text, now(), STAMP), number, NUMBER), EVENT_TAIL);
+  if (options.protocol == MSGPACK) return pack_text(pack_text(pack_head(to, 0x81), "text"), text);
+  return put_text(put_text(put_text(to, "{\"text\":\""), text), "\"}");
 }
 
 /* A request up to its payload: reference and sequence are one number, the join having reference 0. */
 static char *put_request(char *to, connection *c, const char *name) {
   uint64_t seq = ++c->sent;
+  if (options.protocol == MSGPACK) {
+    to = pack_number(pack_text(pack_head(to, 0x97), "request"), seq);
+    return pack_text(pack_number(pack_number(pack_number(to, c->channel), seq), c->answered), name);
+  }
   to = put_number(put_text(to, "[\"request\","), seq);
   to = put_number(put_text(to, ","), c->channel);
   to = put_number(put_text(to, ","), seq);
@@ -295,57 +408,70 @@ static char *put_request(char *to, connection *c, const char *name) {
   return put_text(put_text(put_text(to, ",\""), name), "\",");
 }
 
-static void send_echoes(connection *c, int count) {
+static char *put_end(char *to) { return options.protocol == MSGPACK ? to : put_text(to, "]"); }
+
+static char *put_echo(char *to, connection *c) {
+  if (options.protocol != SOCKETIO) to = put_request(to, c, "Echo");
+  else to = put_text(put_number(put_text(to, "42"), ++c->sent), "[\"echo\",");
+  return put_end(put_body(to, c->sent));
+}
+
+/* To heddle a request to publish; to a plain server the event itself, which it passes on as it is. */
+static char *put_publish(char *to, connection *c, uint64_t number) {
+  if (options.protocol == SOCKETIO) to = put_text(to, "42[\"publish\",");
+  else if (options.protocol == RAW) to = put_text(put_number(put_text(to, "[\"event\",0,"), number), ",\"Said\",");
+  else to = put_request(to, c, "Publish");
+  return put_end(put_saying(to, number));
+}
+
+enum { MOST_LATE = 1024 };
+
+/* Requests that one connection may have open. */
+static uint64_t most_open(void) { return options.mode == LATENCY ? MOST_LATE : options.in_flight; }
+
+static void send_echoes(connection *c, int count, uint64_t sent_at) {
   static uint8_t out[65536];
-  uint64_t sent_at = now();
   size_t size = 0;
   char text[512];
   for (int i = 0; i < count; i++) {
-    char *end = put_request(text, c, "Echo");
-    end = put_text(put_body(end, c->sent), "]");
-    c->sent_at[c->sent % options.in_flight] = sent_at;
+    char *end = put_echo(text, c);
+    c->sent_at[c->sent % most_open()] = sent_at;
     if (size + (end - text) + FRAME_HEADER > sizeof out) {
       send_bytes(c, out, size);
       size = 0;
     }
-    size += write_frame(out + size, TEXT, text, end - text);
+    size += write_frame(out + size, message_opcode(), text, end - text);
   }
   send_bytes(c, out, size);
 }
 
-static uint64_t published;
+static uint64_t published;     /* in all rooms */
+static uint64_t *published_in; /* in each */
 
-/* To heddle a request to publish; to a plain server the event itself, which it passes on as it is. */
 static void publish_burst(connection *c) {
   static uint8_t out[1 << 20];
   size_t size = 0;
   char text[512];
   for (int i = 0; i < options.burst && size + sizeof text < sizeof out; i++) {
-    char *end = text;
     published++;
-    if (options.heddle) {
-      end = put_request(end, c, "Publish");
-    } else {
-      end = put_text(put_number(put_text(end, "[\"event\",0,"), published), ",\"Said\",");
-    }
-    end = put_text(put_stamped_text(end), "]");
-    size += write_frame(out + size, TEXT, text, end - text);
+    size += write_frame(out + size, message_opcode(), text, put_publish(text, c, ++published_in[c->index]) - text);
   }
   send_bytes(c, out, size);
 }
 
-/* ------------------------------------------------------- frames of heddle */
+/* -------------------------------------------------- reading what was sent */
 
 typedef struct {
   const char *at, *end;
 } cursor;
 
-static bool take(cursor *from, const char *text) {
-  size_t size = strlen(text);
-  if ((size_t)(from->end - from->at) < size || memcmp(from->at, text, size)) return false;
+static bool take_bytes(cursor *from, const char *bytes, size_t size) {
+  if ((size_t)(from->end - from->at) < size || memcmp(from->at, bytes, size)) return false;
   from->at += size;
   return true;
 }
+
+static bool take(cursor *from, const char *text) { return take_bytes(from, text, strlen(text)); }
 
 static bool take_number(cursor *from, uint64_t *number) {
   const char *begin = from->at;
@@ -354,25 +480,111 @@ static bool take_number(cursor *from, uint64_t *number) {
   return from->at > begin;
 }
 
-static bool take_stamp(cursor *from, uint64_t *stamp) {
-  if (from->end - from->at < STAMP) return false;
-  *stamp = 0;
-  for (int i = 0; i < STAMP; i++) {
+static bool take_hex(cursor *from, int digits, uint64_t *number) {
+  if (from->end - from->at < digits) return false;
+  *number = 0;
+  for (int i = 0; i < digits; i++) {
     char digit = *from->at++;
-    *stamp = *stamp << 4 | (digit <= '9' ? digit - '0' : digit - 'a' + 10);
+    *number = *number << 4 | (digit <= '9' ? digit - '0' : digit - 'a' + 10);
   }
   return true;
 }
 
-static void become_ready(connection *c) {
-  c->state = READY;
-  pending--;
-  ready++;
+static bool unpack_bytes(cursor *from, int bytes, uint64_t *number) {
+  if (from->end - from->at < bytes) return false;
+  for (*number = 0; bytes > 0; bytes--) *number = *number << 8 | (uint8_t)*from->at++;
+  return true;
+}
+
+static bool unpack_number(cursor *from, uint64_t *number) {
+  uint64_t head;
+  if (!unpack_bytes(from, 1, &head)) return false;
+  if (head >= 0xcc && head <= 0xcf) return unpack_bytes(from, 1 << (head - 0xcc), number);
+  *number = head;
+  return head < 128;
+}
+
+static bool unpack_text(cursor *from, const char *text) {
+  char packed[MOST_BODY];
+  return take_bytes(from, packed, pack_text(packed, text) - packed);
+}
+
+/* Passes over any value that heddle sends. */
+static bool unpack_any(cursor *from) {
+  uint64_t head, size = 0, values = 0;
+  if (!unpack_bytes(from, 1, &head)) return false;
+  if (head < 0x80 || head >= 0xe0 || head == 0xc0 || head == 0xc2 || head == 0xc3) return true;
+  if (head < 0x90) values = 2 * (head & 15);
+  else if (head < 0xa0) values = head & 15;
+  else if (head < 0xc0) size = head & 31;
+  else if (head == 0xd9 || head == 0xc4) unpack_bytes(from, 1, &size);
+  else if (head == 0xda || head == 0xc5) unpack_bytes(from, 2, &size);
+  else if (head == 0xdc) unpack_bytes(from, 2, &values);
+  else if (head == 0xde && unpack_bytes(from, 2, &values)) values *= 2;
+  else if (head >= 0xcc && head <= 0xd3) size = 1 << ((head - 0xcc) & 3);
+  else if (head == 0xca || head == 0xcb) size = head == 0xca ? 4 : 8;
+  else return false;
+  if ((uint64_t)(from->end - from->at) < size) return false;
+  from->at += size;
+  while (values-- > 0) {
+    if (!unpack_any(from)) return false;
+  }
+  return true;
 }
 
 /* What receives a frame returns what is wrong with it, NULL if nothing is. */
 typedef const char *fault_text;
 static const fault_text no_fault = NULL, unexpected = "a frame that is not expected here";
+
+static void become_ready(connection *c) {
+  c->state = READY;
+  pending--;
+  ready++;
+  received++;
+  if (options.mode == OPEN && phase == MEASURING) {
+    measured++;
+    record_latency(now() - c->started_at);
+  }
+}
+
+/* An event's payload from its first character on. */
+static fault_text on_saying(connection *c, cursor text, uint64_t arrived) {
+  uint64_t stamp, number;
+  if (!take_hex(&text, STAMP, &stamp) || !take_hex(&text, NUMBER, &number) || !take(&text, EVENT_TAIL)) {
+    return "another event than was published";
+  }
+  received++;
+  if (phase == MEASURING) {
+    measured++;
+    record_latency(arrived - stamp);
+  }
+  return number == ++c->events ? no_fault : "not the next event";
+}
+
+/* The reply to the oldest open request, with its body somewhere in what follows the reference. */
+static fault_text on_reply(connection *c, uint64_t ref, cursor rest, uint64_t arrived) {
+  if (ref != c->answered + 1 || ref > c->sent) return "not the reply that is due";
+  c->answered++;
+  if (options.mode == FANOUT) return c->events >= c->answered ? no_fault : "the reply came before the event";
+  char body[MOST_BODY];
+  size_t size = put_body(body, ref) - body;
+  if (!memmem(rest.at, rest.end - rest.at, body, size)) return "another body than was sent";
+  received++;
+  if (phase == MEASURING) {
+    measured++;
+    record_latency(arrived - c->sent_at[ref % most_open()]);
+  }
+  return no_fault;
+}
+
+static fault_text on_offset(connection *c, uint64_t channel, uint64_t offset) {
+  if (c->state != READY || channel != c->channel) return "an event of no channel";
+  if (offset != c->next_offset) return "not the next offset";
+  c->next_offset++;
+  return no_fault;
+}
+
+/* --------------------------------------------- heddle in JSON, and plain */
 
 /* `["joined", ref, channel, memberId, [epoch, term, offset], …]`: events follow from the next offset on. */
 static fault_text on_joined(connection *c, cursor frame) {
@@ -389,69 +601,150 @@ static fault_text on_joined(connection *c, cursor frame) {
 
 /* `["event", channel, offset, name, payload]` */
 static fault_text on_event(connection *c, cursor frame, uint64_t arrived) {
-  uint64_t channel, offset, stamp;
-  if (c->state != READY || !take_number(&frame, &channel) || channel != c->channel) return "an event of no channel";
-  if (!take(&frame, ",") || !take_number(&frame, &offset)) return "an event without offset";
-  bool contiguous = offset == c->next_offset;
-  c->next_offset = offset + 1;
-  c->events++;
-  if (!take(&frame, ",\"Said\",{\"text\":\"") || !take_stamp(&frame, &stamp) || !take(&frame, EVENT_TAIL)) {
-    return "another event than was published";
-  }
-  bool audience = c->index < options.connections; /* the publisher is a member too, but not counted */
-  if (audience) received++;
-  if (audience && phase == MEASURING) {
-    measured++;
-    record_latency(arrived - stamp);
-  }
-  return contiguous ? no_fault : "not the next offset";
-}
-
-/* The reply to the oldest open request, after its kind; from a plain server the request itself comes back. */
-static fault_text on_reply(connection *c, cursor frame, uint64_t arrived) {
-  uint64_t ref;
-  if (!take_number(&frame, &ref) || ref != c->answered + 1 || ref > c->sent) return "not the reply that is due";
-  c->answered++;
-  if (options.mode == FANOUT) return c->events >= c->answered ? no_fault : "the reply came before the event";
-  char body[128];
-  size_t size = put_body(body, ref) - body;
-  if (!memmem(frame.at, frame.end - frame.at, body, size)) return "another body than was sent";
-  received++;
-  if (phase == MEASURING) {
-    measured++;
-    record_latency(arrived - c->sent_at[ref % options.in_flight]);
-  }
-  return no_fault;
+  uint64_t channel, offset;
+  if (!take_number(&frame, &channel) || !take(&frame, ",") || !take_number(&frame, &offset)) return unexpected;
+  fault_text problem = on_offset(c, channel, offset);
+  if (!take(&frame, ",\"Said\",{\"text\":\"")) return "another event than was published";
+  fault_text other = on_saying(c, frame, arrived);
+  return problem ? problem : other;
 }
 
 /* Presence of other members is none of the test's business; anything else must be due. */
-static fault_text on_frame(connection *c, cursor frame, uint64_t arrived) {
+static fault_text on_json(connection *c, cursor frame, uint64_t arrived) {
+  uint64_t ref;
   if (take(&frame, "[\"event\",")) return on_event(c, frame, arrived);
-  if (!options.heddle) return take(&frame, "[\"request\",") ? on_reply(c, frame, arrived) : unexpected;
-  if (take(&frame, "[\"ok\",")) return on_reply(c, frame, arrived);
+  if (take(&frame, options.protocol == RAW ? "[\"request\"," : "[\"ok\",")) {
+    return take_number(&frame, &ref) ? on_reply(c, ref, frame, arrived) : unexpected;
+  }
+  if (options.protocol == RAW) return unexpected;
   if (take(&frame, "[\"joined\",")) return on_joined(c, frame);
   if (take(&frame, "[\"ping\"]")) {
     send_text(c, "[\"pong\"]");
     return no_fault;
   }
   if (take(&frame, "[\"welcome\",") && c->state == GREETING) {
+    char join[128];
+    snprintf(join, sizeof join, "[\"join\",0,\"bench\",\"room-%d\",null,null]", c->index % options.rooms);
     c->state = JOINING;
-    send_text(c, "[\"join\",0,\"bench\",\"room\",null,null]");
+    send_text(c, join);
     return no_fault;
   }
   return take(&frame, "[\"present\",") || take(&frame, "[\"absent\",") ? no_fault : unexpected;
 }
 
 /* A message carries one or more frames, separated by newlines. */
-static void on_message(connection *c, const char *text, size_t size, uint64_t arrived) {
+static void on_json_message(connection *c, const char *text, size_t size, uint64_t arrived) {
   const char *end = text + size;
   while (text <= end && c->state != DEAD) {
     const char *newline = memchr(text, '\n', end - text);
     cursor frame = {text, newline ? newline : end};
-    fault_text problem = on_frame(c, frame, arrived);
+    fault_text problem = on_json(c, frame, arrived);
     if (problem) fault(c, problem, text, frame.end - text);
     text = frame.end + 1;
   }
+}
+
+/* ------------------------------------------------- heddle in MessagePack */
+
+static fault_text on_packed_event(connection *c, cursor frame, uint64_t arrived) {
+  uint64_t channel, offset, size;
+  if (!unpack_number(&frame, &channel) || !unpack_number(&frame, &offset)) return unexpected;
+  fault_text problem = on_offset(c, channel, offset);
+  if (!unpack_text(&frame, "Said") || !take(&frame, "\x81") || !unpack_text(&frame, "text") ||
+      !take(&frame, "\xd9") || !unpack_bytes(&frame, 1, &size)) {
+    return "another event than was published";
+  }
+  fault_text other = on_saying(c, frame, arrived);
+  return problem ? problem : other;
+}
+
+static fault_text on_packed_joined(connection *c, cursor frame) {
+  uint64_t ref, offset;
+  if (c->state != JOINING || !unpack_number(&frame, &ref) || ref != 0) return unexpected;
+  if (!unpack_number(&frame, &c->channel) || !unpack_any(&frame) || !take(&frame, "\x93")) return unexpected;
+  if (!unpack_any(&frame) || !unpack_any(&frame) || !unpack_number(&frame, &offset)) return unexpected;
+  c->next_offset = offset + 1;
+  become_ready(c);
+  return no_fault;
+}
+
+static void send_join(connection *c) {
+  char join[128], key[32];
+  snprintf(key, sizeof key, "room-%d", c->index % options.rooms);
+  char *end = pack_number(pack_text(pack_head(join, 0x96), "join"), 0);
+  end = pack_head(pack_head(pack_text(pack_text(end, "bench"), key), 0xc0), 0xc0);
+  c->state = JOINING;
+  send_message(c, join, end - join);
+}
+
+/* A frame without its length: an array whose first value is the kind. */
+static fault_text on_packed(connection *c, cursor frame, uint64_t arrived) {
+  uint64_t ref;
+  if (unpack_text(&frame, "event")) return on_packed_event(c, frame, arrived);
+  if (unpack_text(&frame, "ok")) return unpack_number(&frame, &ref) ? on_reply(c, ref, frame, arrived) : unexpected;
+  if (unpack_text(&frame, "joined")) return on_packed_joined(c, frame);
+  if (unpack_text(&frame, "ping")) return send_text(c, "\x91\xa4pong"), no_fault;
+  if (unpack_text(&frame, "welcome") && c->state == GREETING) return send_join(c), no_fault;
+  return unpack_text(&frame, "present") || unpack_text(&frame, "absent") ? no_fault : unexpected;
+}
+
+/* A message carries one or more frames, one after another. */
+static void on_packed_message(connection *c, const char *bytes, size_t size, uint64_t arrived) {
+  cursor rest = {bytes, bytes + size};
+  while (rest.at < rest.end && c->state != DEAD) {
+    const char *begin = rest.at;
+    if (!unpack_any(&rest)) return fault(c, "a frame that is not MessagePack", "", 0);
+    bool array = ((uint8_t)*begin & 0xf0) == 0x90;
+    fault_text problem = array ? on_packed(c, (cursor){begin + 1, rest.at}, arrived) : unexpected;
+    if (problem) fault(c, problem, begin, rest.at - begin);
+  }
+}
+
+/* -------------------------------------------------------------- Socket.IO */
+
+/* Engine.IO 4 (the first character) with Socket.IO 5 inside its messages (`4`): connect `0`, event `2`, answer `3`. */
+static fault_text on_packet(connection *c, cursor packet, uint64_t arrived) {
+  uint64_t ref;
+  if (take(&packet, "42[\"said\",{\"text\":\"")) return c->state == READY ? on_saying(c, packet, arrived) : unexpected;
+  if (c->state == READY && take(&packet, "43") && take_number(&packet, &ref)) return on_reply(c, ref, packet, arrived);
+  if (c->state == OPENING && take(&packet, "0{")) {
+    c->state = GREETING;
+    send_text(c, "40");
+    return no_fault;
+  }
+  if (c->state == GREETING && take(&packet, "40{")) {
+    char join[64];
+    snprintf(join, sizeof join, "420[\"join\",\"room-%d\"]", c->index % options.rooms);
+    c->state = JOINING;
+    send_text(c, join);
+    return no_fault;
+  }
+  if (c->state == JOINING && take(&packet, "430[")) return become_ready(c), no_fault;
+  if (packet.end - packet.at == 1 && take(&packet, "2")) return send_text(c, "3"), no_fault;
+  return unexpected;
+}
+
+static void on_message(connection *c, const char *text, size_t size, uint64_t arrived) {
+  if (options.protocol == MSGPACK) return on_packed_message(c, text, size, arrived);
+  if (options.protocol != SOCKETIO) return on_json_message(c, text, size, arrived);
+  fault_text problem = on_packet(c, (cursor){text, text + size}, arrived);
+  if (problem) fault(c, problem, text, size);
+}
+
+/* The header of the upgrade that names it. */
+static const char *subprotocol(void) {
+  if (options.protocol == HEDDLE) return "\r\nSec-WebSocket-Protocol: heddle.v1+json\r\n";
+  return options.protocol == MSGPACK ? "\r\nSec-WebSocket-Protocol: heddle.v1+msgpack\r\n" : NULL;
+}
+
+static void on_upgraded(connection *c) {
+  c->state = GREETING;
+  if (options.protocol == HEDDLE) send_text(c, "[\"hello\",null,null]");
+  if (options.protocol == MSGPACK) send_text(c, "\x93\xa5hello\xc0\xc0");
+  if (options.protocol == SOCKETIO) c->state = OPENING; /* the server begins */
+  if (options.protocol != RAW) return;
+  c->next_offset = 1;
+  become_ready(c);
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -474,7 +767,7 @@ static size_t read_frames(connection *c, const uint8_t *bytes, size_t size, uint
     if (size - at - header < length) break;
     const uint8_t *payload = bytes + at + header;
     if (!(bytes[at] & 0x80)) drop(c, "the server split a message, which this generator does not read");
-    else if (opcode == TEXT) on_message(c, (const char *)payload, length, arrived);
+    else if (opcode == message_opcode()) on_message(c, (const char *)payload, length, arrived);
     else if (opcode == PING) {
       uint8_t pong[160];
       send_bytes(c, pong, write_frame(pong, PONG, payload, length > 125 ? 125 : length));
@@ -484,7 +777,7 @@ static size_t read_frames(connection *c, const uint8_t *bytes, size_t size, uint
       snprintf(problem, sizeof problem, "closed by the server with %d %.*s", code, length > 2 ? (int)length - 2 : 0,
                (const char *)payload + 2);
       drop(c, problem);
-    } else drop(c, "a frame that is neither text nor control");
+    } else drop(c, "a message that is text where binary is due, or the other way round");
     at += header + length;
   }
   return at;
@@ -499,33 +792,27 @@ static size_t read_upgrade(connection *c, const uint8_t *bytes, size_t size) {
   memcpy(head, bytes, length);
   head[length] = 0;
   if (memcmp(head, "HTTP/1.1 101", 12)) return drop(c, "the upgrade was refused"), 0;
-  if (options.heddle && !strcasestr(head, "\r\nSec-WebSocket-Protocol: heddle.v1+json\r\n")) {
-    return drop(c, "the server did not take the subprotocol"), 0;
-  }
-  if (options.heddle) {
-    c->state = GREETING;
-    send_text(c, "[\"hello\",null,null]");
-  } else {
-    c->next_offset = 1;
-    become_ready(c);
-  }
+  const char *wanted = subprotocol();
+  if (wanted && !strcasestr(head, wanted)) return drop(c, "the server did not take the subprotocol"), 0;
+  on_upgraded(c);
   return end + 4 - bytes;
 }
 
 static void on_readable(connection *c) {
   memcpy(read_buffer, c->held, c->held_size);
-  ssize_t count = recv(c->fd, read_buffer + c->held_size, READ_BUFFER - c->held_size, 0);
+  ssize_t count = get_bytes(c, read_buffer + c->held_size, READ_BUFFER - c->held_size);
   if (count < 0 && errno == EAGAIN) return;
   if (count <= 0) return drop(c, count == 0 ? "ended by the server" : strerror(errno));
   uint64_t arrived = now(), answered = c->answered;
   size_t size = c->held_size + count, at = 0;
   if (c->state == UPGRADING) at = read_upgrade(c, read_buffer, size);
   if (c->state != UPGRADING) at += read_frames(c, read_buffer + at, size - at, arrived);
+  if (c->state == DEAD) return;
   c->held_size = size - at;
   reserve(&c->held, &c->held_capacity, c->held_size);
   memcpy(c->held, read_buffer + at, c->held_size);
-  bool keep_going = options.mode == ECHO && (phase == WARMING || phase == MEASURING);
-  if (keep_going && c->answered > answered) send_echoes(c, c->answered - answered);
+  bool closed_loop = phase == WARMING ? options.mode <= LATENCY : phase == MEASURING && options.mode == ECHO;
+  if (closed_loop && c->answered > answered) send_echoes(c, c->answered - answered, now());
 }
 
 /* ------------------------------------------------------------- connecting */
@@ -537,13 +824,14 @@ static void start_connection(connection *c) {
   struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(options.port)};
   server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   c->index = c - connections;
+  c->started_at = now();
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (c->fd < 0) usage("no more sockets; raise the limit of open files");
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   c->state = CONNECTING;
   c->wants_write = true;
-  if (options.mode == ECHO) c->sent_at = calloc(options.in_flight, sizeof *c->sent_at);
+  if (options.mode <= LATENCY) c->sent_at = calloc(most_open(), sizeof *c->sent_at);
   reserve(&c->held, &c->held_capacity, 1);
   pending++;
   started++;
@@ -552,19 +840,42 @@ static void start_connection(connection *c) {
   epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
 }
 
+static void send_upgrade(connection *c) {
+  char request[1024], room[32] = "";
+  if (options.protocol == RAW) snprintf(room, sizeof room, "?room=%d", c->index % options.rooms);
+  const char *header = subprotocol();
+  int length = snprintf(request, sizeof request,
+                        "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13%s\r\n",
+                        options.path, room, options.port, header ? header : "\r\n");
+  c->state = UPGRADING;
+  send_bytes(c, (uint8_t *)request, length);
+}
+
+#ifdef TLS
+static void secure(connection *c) {
+  if (!c->tls) {
+    c->tls = SSL_new(tls_context);
+    SSL_set_fd(c->tls, c->fd);
+  }
+  c->state = SECURING;
+  int result = SSL_connect(c->tls);
+  if (result == 1) return send_upgrade(c);
+  int error = SSL_get_error(c->tls, result);
+  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) return drop(c, "the TLS handshake failed");
+  await_write(c, error == SSL_ERROR_WANT_WRITE);
+}
+#endif
+
 static void on_connected(connection *c) {
   int error = 0;
   socklen_t size = sizeof error;
   getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
   if (error) return drop(c, strerror(error));
-  char request[1024];
-  int length = snprintf(request, sizeof request,
-                        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-                        options.path, options.port,
-                        options.heddle ? "Sec-WebSocket-Protocol: heddle.v1+json\r\n" : "");
-  c->state = UPGRADING;
-  send_bytes(c, (uint8_t *)request, length);
+#ifdef TLS
+  if (options.tls) return secure(c);
+#endif
+  send_upgrade(c);
 }
 
 static void poll_events(int milliseconds) {
@@ -572,11 +883,17 @@ static void poll_events(int milliseconds) {
   int count = epoll_wait(epoll, events, 1024, milliseconds);
   for (int i = 0; i < count; i++) {
     connection *c = events[i].data.ptr;
-    if (c->state == DEAD) continue;
+    if (!c || c->state == DEAD) continue; /* the timer only ends the wait */
     if (c->state == CONNECTING) {
       on_connected(c);
       continue;
     }
+#ifdef TLS
+    if (c->state == SECURING) {
+      secure(c);
+      continue;
+    }
+#endif
     if (events[i].events & EPOLLOUT) flush_out(c);
     if (c->state != DEAD && events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable(c);
   }
@@ -590,7 +907,7 @@ static void wait_seconds(double seconds) {
 enum { MOST_PENDING = 128 };
 
 static bool connect_all(int count) {
-  uint64_t deadline = in_seconds(30);
+  uint64_t deadline = in_seconds(60);
   while (ready < count && dead == 0 && now() < deadline) {
     while (started < count && pending < MOST_PENDING) start_connection(&connections[started]);
     poll_events(50);
@@ -619,33 +936,59 @@ static void run_idle(void) {
          (kilobytes[1] - kilobytes[0]) * 1024.0 / options.connections);
 }
 
-/* Replies or events that everything sent so far leads to. */
+/* Messages that everything sent so far leads to. */
 static uint64_t due(void) {
-  if (options.mode == FANOUT) return published * options.connections;
+  if (options.mode == FANOUT) return published * (options.connections / options.rooms);
   uint64_t sent = 0;
   for (int i = 0; i < options.connections; i++) sent += connections[i].sent;
   return sent;
 }
 
 static void start_load(void) {
-  for (int i = 0; options.mode == ECHO && i < options.connections; i++) send_echoes(&connections[i], options.in_flight);
-}
-
-/* The next burst leaves when everyone, the publisher too, has all events but those that may be in flight. */
-static void keep_publishing(void) {
-  uint64_t may_lack = (uint64_t)(options.in_flight - 1) * options.burst;
-  connection *publisher = &connections[options.connections];
-  while (publisher->state == READY) {
-    uint64_t needed = published < may_lack ? 0 : published - may_lack;
-    if (received < needed * options.connections || publisher->events < needed) return;
-    publish_burst(publisher);
+  received = 0;
+  for (int i = 0; options.mode <= LATENCY && i < options.connections; i++) {
+    send_echoes(&connections[i], options.in_flight, now());
   }
 }
 
+/* The next burst leaves when everyone has all events but those that may be in flight; the rooms take turns. */
+static void keep_publishing(void) {
+  uint64_t may_lack = (uint64_t)(options.in_flight - 1) * options.burst;
+  static int turn;
+  for (;;) {
+    uint64_t needed = published < may_lack ? 0 : published - may_lack;
+    connection *publisher = &connections[turn];
+    if (publisher->state != READY || received < needed * (options.connections / options.rooms)) return;
+    publish_burst(publisher);
+    turn = (turn + 1) % options.rooms;
+  }
+}
+
+/* When the next request is to be sent, at a rate that does not wait for replies; 0 while they do. */
+static double interval, next_at;
+static int timer;
+
+/* Latency counts from the moment a request was to be sent, also when the generator or the socket was late. */
+static void keep_pace(void) {
+  static int turn;
+  while (next_at <= now()) {
+    connection *c = &connections[turn];
+    turn = (turn + 1) % options.connections;
+    if (c->sent - c->answered >= MOST_LATE) return drop(c, "the server does not keep up with the rate");
+    send_echoes(c, 1, (uint64_t)next_at);
+    next_at += interval;
+  }
+  uint64_t wake = (uint64_t)next_at;
+  struct itimerspec at = {.it_value = {.tv_sec = wake / 1000000000, .tv_nsec = wake % 1000000000}};
+  timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
 static bool everything_arrived(void) {
-  const connection *publisher = &connections[options.connections];
   if (received != due()) return false;
-  return options.mode == ECHO || (publisher->events == published && publisher->answered == publisher->sent);
+  for (int i = 0; i < options.rooms && options.mode == FANOUT; i++) {
+    if (connections[i].answered != connections[i].sent) return false;
+  }
+  return true;
 }
 
 /* Runs for so long; ends early, with an error, when something broke or nothing arrives any more. */
@@ -653,6 +996,7 @@ static void run_phase(double seconds) {
   uint64_t end = in_seconds(seconds), last_progress = now(), last_received = received;
   while (now() < end && dead == 0) {
     if (options.mode == FANOUT && phase != DRAINING) keep_publishing();
+    if (options.mode == LATENCY && phase == MEASURING) keep_pace();
     if (phase == DRAINING && everything_arrived()) return;
     poll_events(5);
     if (received != last_received) {
@@ -667,34 +1011,91 @@ static void run_phase(double seconds) {
   fprintf(stderr, "%llu of %llu messages arrived\n", (unsigned long long)received, (unsigned long long)due());
 }
 
+static struct {
+  double server, waiting, own, wall;
+} used;
+
+static void begin_use(void) {
+  used.server -= server_cpu();
+  used.waiting -= server_waiting();
+  used.own -= own_cpu();
+  used.wall -= now() / 1e9;
+}
+
+static void end_use(void) {
+  used.server += server_cpu();
+  used.waiting += server_waiting();
+  used.own += own_cpu();
+  used.wall += now() / 1e9;
+}
+
+/* Half of what the second half of the warm-up reached, one request in flight on each connection. */
+static void set_pace(double seconds) {
+  uint64_t before = received, begin = now();
+  run_phase(seconds);
+  uint64_t took = now() - begin, arrived = received - before;
+  phase = DRAINING;
+  run_phase(2);
+  interval = arrived ? 2.0 * took / arrived : 1e9;
+  struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+  timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+  epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &event);
+  next_at = (double)now();
+}
+
 static void run_load(void) {
-  if (!connect_all(options.connections + (options.mode == FANOUT))) errors++;
+  if (!connect_all(options.connections)) errors++;
   wait_seconds(0.3);
-  double server = 0, waiting = 0, own = 0, wall = 1;
-  if (valid()) {
-    phase = WARMING;
-    start_load();
-    run_phase(options.warm);
-    phase = MEASURING;
-    uint64_t begin = now();
-    server = -server_cpu();
-    waiting = -server_waiting();
-    own = -own_cpu();
-    run_phase(options.seconds);
-    wall = (now() - begin) / 1e9;
-    server += server_cpu();
-    waiting += server_waiting();
-    own += own_cpu();
-    phase = DRAINING;
-    run_phase(2);
+  if (!valid()) return;
+  phase = WARMING;
+  start_load();
+  run_phase(options.mode == LATENCY ? options.warm / 2 : options.warm);
+  if (options.mode == LATENCY) set_pace(options.warm / 2);
+  phase = MEASURING;
+  begin_use();
+  run_phase(options.seconds);
+  end_use();
+  phase = DRAINING;
+  run_phase(2);
+}
+
+/* Opens a wave, which is what counts, closes it, and lets the server recover. */
+static void run_wave(void) {
+  started = pending = ready = 0;
+  begin_use();
+  if (!connect_all(options.connections)) errors++;
+  end_use();
+  for (int i = 0; i < options.connections; i++) {
+    connection *c = &connections[i];
+    if (c->state != DEAD) close(c->fd);
+#ifdef TLS
+    if (c->tls) SSL_free(c->tls);
+#endif
+    free(c->held);
+    free(c->out);
   }
+  memset(connections, 0, options.connections * sizeof *connections);
+  wait_seconds(0.2);
+}
+
+static void run_waves(void) {
+  phase = WARMING;
+  while (used.wall < options.warm && valid()) run_wave();
+  memset(&used, 0, sizeof used);
+  phase = MEASURING;
+  while (used.wall < options.seconds && valid()) run_wave();
+}
+
+static void report(void) {
   if (measured == 0) errors++;
+  if (used.wall == 0) used.wall = 1;
   printf("{\"valid\":%s,\"errors\":%llu,\"connections\":%d,\"seconds\":%.3f,\"messages\":%llu,\"per_second\":%.0f,"
-         "\"p50_us\":%.1f,\"p99_us\":%.1f,\"server_us_per_message\":%.3f,\"server_cpu\":%.3f,\"server_waiting\":%.3f,"
-         "\"generator_cpu\":%.3f,\"rss_kb\":%ld}\n",
-         valid() ? "true" : "false", (unsigned long long)errors, ready, wall, (unsigned long long)measured,
-         measured / wall, percentile(0.5), percentile(0.99), measured ? server * 1e6 / measured : 0, server / wall,
-         waiting / wall, own / wall, server_rss_kb());
+         "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"server_us_per_message\":%.3f,\"server_cpu\":%.3f,"
+         "\"server_waiting\":%.3f,\"generator_cpu\":%.3f,\"rss_kb\":%ld}\n",
+         valid() ? "true" : "false", (unsigned long long)errors, ready, used.wall, (unsigned long long)measured,
+         measured / used.wall, percentile(0.5), percentile(0.99), percentile(0.999),
+         measured ? used.server * 1e6 / measured : 0, used.server / used.wall, used.waiting / used.wall,
+         used.own / used.wall, server_rss_kb());
 }
 
 int main(int argc, char **argv) {
@@ -705,10 +1106,20 @@ int main(int argc, char **argv) {
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
-  connections = calloc(options.base + options.connections + 1, sizeof *connections);
+#ifdef TLS
+  /* What is measured is not whether the certificate is trusted. */
+  tls_context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_mode(tls_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+#endif
+  connections = calloc(options.base + options.connections, sizeof *connections);
+  published_in = calloc(options.rooms, sizeof *published_in);
   read_buffer = malloc(READ_BUFFER);
   epoll = epoll_create1(0);
   if (options.mode == IDLE) run_idle();
-  else run_load();
+  else {
+    if (options.mode == OPEN) run_waves();
+    else run_load();
+    report();
+  }
   return valid() ? 0 : 1;
 }

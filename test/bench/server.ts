@@ -7,9 +7,9 @@ import * as Path from "node:path"
 import process from "node:process"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Children from "./children.ts"
+import type { Contender } from "./contenders.ts"
 import { type Cores, pinned } from "./cores.ts"
 import { RunFailed } from "./failure.ts"
-import type { Contender } from "./workloads.ts"
 
 export interface Server {
   readonly pid: number
@@ -40,13 +40,27 @@ const firstError = (stderr: string) => {
   return lines.find((line) => /error/i.test(line)) ?? lines[0] ?? "no error message"
 }
 
+const installed = (name: string) => Path.join(import.meta.dirname, "../../node_modules/.bin", name)
+
+/** How each runtime runs a program, able to collect garbage when told. */
+const commands: Readonly<Record<Contender["runtime"], readonly [command: string, ...args: ReadonlyArray<string>]>> = {
+  node: [process.execPath, "--expose-gc"],
+  bun: [installed("bun")],
+  deno: [installed("deno"), "run", "-A", "--v8-flags=--expose-gc"]
+}
+
 /** Starts a server and waits until it accepts connections. */
-export const start = async (contender: Contender, cores: Cores | string): Promise<Server> => {
+export const start = async (
+  contender: Contender,
+  cores: Cores | string,
+  env: Readonly<Record<string, string>>
+): Promise<Server> => {
   const port = await freePort()
+  const [command, ...args] = commands[contender.runtime]
   const program = Path.join(import.meta.dirname, "servers", contender.program)
   const child = Children.start(
-    ...pinned(cores, "server", process.execPath, ["--expose-gc", program]),
-    { env: { ...process.env, PORT: `${port}` } }
+    ...pinned(cores, "server", command, [...args, program]),
+    { env: { ...process.env, ...contender.env, ...env, PORT: `${port}` } }
   )
   let ended = false
   child.ended.then(() => ended = true)

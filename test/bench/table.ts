@@ -1,37 +1,34 @@
 /**
- * From single runs to medians, and to the table.
+ * From single runs to medians, and to tables as text or Markdown.
  */
+import * as Budget from "./budget.ts"
+import { byName, type Contender, contenders } from "./contenders.ts"
 import type { Result } from "./generator.ts"
-import type { Contender, Workload } from "./workloads.ts"
-
-/** One measurement: a result, or why there is none. */
-export interface Run {
-  readonly round: number
-  readonly workload: string
-  readonly contender: string
-  readonly result: Result | undefined
-  readonly problem: string | undefined
-}
-
-export interface Spread {
-  readonly median: number
-  readonly min: number
-  readonly max: number
-}
+import { costOf, growth, ratios, type Run, runsOf, type Spread, spread } from "./runs.ts"
+import { type Workload, workloads } from "./workloads.ts"
 
 export interface Row {
   readonly workload: Workload
   readonly contender: Contender
   readonly cost: Spread | undefined
-  /** Cost of the baseline in the same round by the cost here: above 1 is better than the baseline. */
+  /** Cost of the contender's reference in the same round by the cost here: above 1 is better than the reference. */
   readonly ratio: Spread | undefined
   readonly perSecond: Spread | undefined
   readonly p50: Spread | undefined
   readonly p99: Spread | undefined
+  readonly p999: Spread | undefined
   readonly generatorShare: Spread | undefined
   readonly waitingShare: Spread | undefined
   /** Runs without a result. */
   readonly failed: number
+}
+
+/** A table as cells; the first columns, so many, hold text. */
+export interface Grid {
+  readonly title: string
+  readonly head: ReadonlyArray<string>
+  readonly rows: ReadonlyArray<ReadonlyArray<string>>
+  readonly texts: number
 }
 
 /** Past this share of its core the generator, not the server, may be what is measured. */
@@ -40,47 +37,31 @@ const busyGenerator = 0.7
 /** Past this share of the time, during which other programs had the server's core, its caches were not its own. */
 const disturbed = 0.1
 
-const spread = (values: ReadonlyArray<number | undefined>): Spread | undefined => {
-  const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b)
-  if (sorted.length === 0) return undefined
-  const upper = sorted[sorted.length >> 1]!
-  const median = sorted.length % 2 === 1 ? upper : (upper + sorted[(sorted.length >> 1) - 1]!) / 2
-  return { median, min: sorted[0]!, max: sorted.at(-1)! }
+const summarizeOne = (runs: ReadonlyArray<Run>, workload: Workload, contender: Contender): Row => {
+  const own = runsOf(runs, workload.name, contender.name)
+  const each = (pick: (result: Result) => number | undefined) =>
+    spread(own.map((run) => run.result && pick(run.result)))
+  const { reference } = contender
+  return {
+    workload,
+    contender,
+    cost: spread(own.map(costOf)),
+    ratio: reference === undefined ? undefined : spread(ratios(runs, workload.name, contender.name, reference)),
+    perSecond: each((result) => result.per_second),
+    p50: each((result) => result.p50_us),
+    p99: each((result) => result.p99_us),
+    p999: each((result) => result.p999_us),
+    generatorShare: each((result) => result.generator_cpu),
+    waitingShare: each((result) => result.server_waiting),
+    failed: own.filter((run) => run.result === undefined).length
+  }
 }
 
-/** Processor time for a message, or memory for a connection. */
-export const cost = (result: Result | undefined): number | undefined =>
-  result?.bytes_per_connection ?? result?.server_us_per_message
-
-export const summarize = (
-  runs: ReadonlyArray<Run>,
-  workloads: ReadonlyArray<Workload>,
-  contenders: ReadonlyArray<Contender>,
-  baseline: Contender
-): ReadonlyArray<Row> =>
+/** One row for each workload and contender that were measured, in the order in which they are declared. */
+export const summarize = (runs: ReadonlyArray<Run>): ReadonlyArray<Row> =>
   workloads.flatMap((workload) =>
-    contenders.map((contender) => {
-      const of = (name: string) => runs.filter((run) => run.workload === workload.name && run.contender === name)
-      const own = of(contender.name)
-      const base = new Map(of(baseline.name).map((run) => [run.round, cost(run.result)]))
-      const ratios = own.map((run) => {
-        const [here, there] = [cost(run.result), base.get(run.round)]
-        return here !== undefined && there !== undefined && here > 0 ? there / here : undefined
-      })
-      const each = (pick: (result: Result) => number | undefined) => spread(own.map((r) => r.result && pick(r.result)))
-      return {
-        workload,
-        contender,
-        cost: each(cost),
-        ratio: spread(ratios),
-        perSecond: each((result) => result.per_second),
-        p50: each((result) => result.p50_us),
-        p99: each((result) => result.p99_us),
-        generatorShare: each((result) => result.generator_cpu),
-        waitingShare: each((result) => result.server_waiting),
-        failed: own.filter((run) => run.result === undefined).length
-      }
-    })
+    contenders.filter(({ name }) => runsOf(runs, workload.name, name).length > 0)
+      .map((contender) => summarizeOne(runs, workload, contender))
   )
 
 const digits = (value: number, places: number) =>
@@ -88,58 +69,143 @@ const digits = (value: number, places: number) =>
 
 const middle = (value: Spread | undefined, places = 0) => value === undefined ? "" : digits(value.median, places)
 
-const whole = (value: Spread | undefined, places: number) =>
-  value === undefined
-    ? ""
-    : `${digits(value.median, places)} (${digits(value.min, places)}–${digits(value.max, places)})`
+/** With the span of all rounds, where there is one. */
+const whole = ({ max, median, min }: Spread, places: number) =>
+  digits(median, places) + (min === max ? "" : ` (${digits(min, places)}–${digits(max, places)})`)
+
+/** A cost without more digits than it is precise to. */
+export const placesOf = (cost: number): number => cost >= 100 ? 0 : cost >= 10 ? 1 : 2
 
 /** The largest share of all rounds, marked where it is too large. */
 const percent = (share: Spread | undefined, limit: number) =>
-  share === undefined ? "" : `${digits(share.max * 100, 0)} %${share.max > limit ? " !" : "  "}`
-
-const head = [
-  "workload",
-  "server",
-  "cost (min–max)",
-  "ratio (min–max)",
-  "msg/s",
-  "p50 µs",
-  "p99 µs",
-  "generator",
-  "waiting",
-  ""
-]
+  share === undefined ? "" : `${digits(share.max * 100, 0)} %${share.max > limit ? " !" : ""}`
 
 const cells = (row: Row): ReadonlyArray<string> => [
-  row.workload.name,
-  row.contender.name,
-  row.cost === undefined ? "" : `${whole(row.cost, row.workload.unit === "B/conn" ? 0 : 2)} ${row.workload.unit}`,
-  whole(row.ratio, 2),
+  row.contender.title,
+  row.cost === undefined ? "" : `${whole(row.cost, placesOf(row.cost.median))} ${row.workload.unit}`,
+  row.ratio === undefined ? "" : whole(row.ratio, 2),
+  row.contender.reference === undefined ? "" : byName(row.contender.reference).title,
   middle(row.perSecond),
   middle(row.p50),
   middle(row.p99),
+  middle(row.p999),
   percent(row.generatorShare, busyGenerator),
   percent(row.waitingShare, disturbed),
   row.failed === 0 ? "" : `${row.failed} failed`
 ]
 
-/** The table as lines of text, with notes on what is marked in it. */
-export const render = (rows: ReadonlyArray<Row>, baseline: Contender): string => {
-  const lines = [head, ...rows.map(cells)]
+const head = [
+  "server",
+  "cost (min–max)",
+  "ratio (min–max)",
+  "to",
+  "a second",
+  "p50 µs",
+  "p99 µs",
+  "p99.9 µs",
+  "generator"
+]
+
+/** The columns in which something stands. */
+const withoutEmpty = (grid: Grid): Grid => {
+  const kept = grid.head.map((_, column) => column === 0 || grid.rows.some((row) => row[column] !== ""))
+  const keep = (row: ReadonlyArray<string>) => row.filter((_, column) => kept[column])
+  return { ...grid, head: keep(grid.head), rows: grid.rows.map(keep) }
+}
+
+/** A table of each workload. */
+export const details = (rows: ReadonlyArray<Row>): ReadonlyArray<Grid> =>
+  workloads.flatMap((workload) => {
+    const own = rows.filter((row) => row.workload === workload)
+    const title = `${workload.name}: ${workload.title}`
+    const grid = { title, head: [...head, "waiting", "failed"], rows: own.map(cells), texts: 1 }
+    return own.length === 0 ? [] : [withoutEmpty(grid)]
+  })
+
+const mark = (met: boolean) => met ? "✓" : "✗"
+
+const verdictCell = ({ kind, limit, measured, met }: Budget.Verdict) =>
+  kind === "ratio"
+    ? `${digits(measured.median, 2)} ${mark(met)} (≥ ${limit})`
+    : kind === "bytes"
+    ? `${measured.median < 0 ? "−" : "+"}${digits(Math.abs(measured.median) / 1024, 1)} KiB ${mark(met)} (≤ +${
+      limit / 1024
+    } KiB)`
+    : `× ${digits(measured.median, 2)} ${mark(met)} (≤ ${limit})`
+
+/** What is budgeted: a row for each workload, a column for each comparison. */
+export const budgets = (runs: ReadonlyArray<Run>): ReadonlyArray<Grid> => {
+  const all = Budget.verdicts(runs)
+  const compared = all.filter(({ kind }) => kind !== "growth")
+  const columns = Budget.comparisons.filter(({ contender, reference }) =>
+    compared.some((verdict) => verdict.contender === contender && verdict.reference === reference)
+  )
+  const rows = workloads.filter(({ name }) => compared.some(({ workload }) => workload === name)).map((workload) => [
+    workload.title,
+    ...columns.map(({ contender, reference }) => {
+      const found = compared.find((verdict) =>
+        verdict.workload === workload.name && verdict.contender === contender && verdict.reference === reference
+      )
+      return found === undefined ? "" : verdictCell(found)
+    })
+  ])
+  const grown = all.filter(({ kind }) => kind === "growth")
+  const title = (name: string) => workloads.find((workload) => workload.name === name)!.title
+  const grownBy = grown.map((verdict) => {
+    const contender = byName(verdict.contender)
+    // What the machine itself needs more for more sockets.
+    const reference = byName(contender.reference!)
+    const measured = spread(growth(runs, reference.name, verdict.from!, verdict.workload))
+    return [
+      contender.title,
+      title(verdict.from!),
+      title(verdict.workload),
+      verdictCell(verdict),
+      measured === undefined ? "" : `${reference.title}: × ${digits(measured.median, 2)}`
+    ]
+  })
+  return [
+    {
+      title: "Times better than the reference, and the budget",
+      head: ["", ...columns.map(({ title }) => title)],
+      rows,
+      texts: 1
+    },
+    {
+      title: "Growth of the cost of a delivery",
+      head: ["", "from", "to", "", "the reference"],
+      rows: grownBy,
+      texts: 3
+    }
+  ].filter(({ rows }) => rows.length > 0)
+}
+
+/** A grid as lines of text. */
+export const asText = ({ head, rows, texts, title }: Grid): string => {
+  const lines = [head, ...rows]
   const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
-  const text = lines.map((line) =>
-    line.map((cell, column) => column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join("  ")
+  const padded = lines.map((line) =>
+    line.map((cell, column) => column < texts ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join(
+      "  "
+    )
       .trimEnd()
   )
-  const notes = [
-    "Cost is processor time of the server for one reply or delivery, or memory for one connection; medians of all rounds.",
-    `Ratio is the cost of ${baseline.name} in the same round by the cost here: above 1 is better than ${baseline.name}.`
-  ]
-  if (rows.some((row) => (row.generatorShare?.max ?? 0) > busyGenerator)) {
-    notes.push("! The generator used over 70 % of its core: the row may show its limit and not the server's.")
-  }
-  if (rows.some((row) => (row.waitingShare?.max ?? 0) > disturbed)) {
-    notes.push("! The server waited for its core over 10 % of the time: other programs disturbed the row.")
-  }
-  return [...text, "", ...notes].join("\n")
+  return [title, ...padded].join("\n")
 }
+
+/** A grid as a table of Markdown, without its title. */
+export const asMarkdown = ({ head, rows, texts }: Grid): string => {
+  const line = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
+  return [line(head), line(head.map((_, column) => column < texts ? "---" : "---:")), ...rows.map(line)].join("\n")
+}
+
+/** What must be known to read the tables. */
+export const notes = (rows: ReadonlyArray<Row>): ReadonlyArray<string> => [
+  "Medians of all rounds. A ratio is the cost of the reference in the same round by the cost here: above 1 is better.",
+  ...rows.some((row) => (row.generatorShare?.max ?? 0) > busyGenerator)
+    ? ["! The generator used over 70 % of its core: rates and latencies of the row may be its limit; the cost is not."]
+    : [],
+  ...rows.some((row) => (row.waitingShare?.max ?? 0) > disturbed)
+    ? ["! The server waited for its core over 10 % of the time: other programs disturbed the row."]
+    : []
+]

@@ -5,7 +5,10 @@
 import { Effect, Layer, Schema } from "effect"
 import { Engine, Room } from "heddle"
 import * as Runtime from "heddle/runtime"
-import { port } from "./child.ts"
+import process from "node:process"
+import { port, tls } from "./child.ts"
+
+if (process.env["JIT"] !== undefined) await import("effect/schema/SchemaJITCompiler/enable")
 
 const body = { id: Schema.Int, from: Schema.String, text: Schema.String }
 
@@ -17,12 +20,14 @@ class Bench extends Room.make("bench", {
 const BenchLive = Bench.toLayer((room) => ({
   Echo: ({ payload }) => Effect.succeed(payload),
   Publish: ({ payload }) => Effect.asVoid(room.emit("Said", payload))
-}))
+}), process.env["HISTORY"] === undefined ? {} : { history: { capacity: 500 } })
 
-const limits = { frameRate: 1e9, frameBurst: 1e9 }
-
-Engine.layer({ path: "/live", rooms: [BenchLive], limits }).pipe(
-  Layer.provide(Runtime.layer({ port, hostname: "127.0.0.1" })),
+Engine.layer({
+  path: "/live",
+  rooms: [BenchLive],
+  limits: { frameRate: 1e9, frameBurst: 1e9 }
+}).pipe(
+  Layer.provide(Runtime.layer({ port, tls })),
   Layer.launch,
   Runtime.runMain
 )
