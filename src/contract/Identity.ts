@@ -62,6 +62,8 @@ export interface AuthenticatorService {
   readonly identity: string
   /** Gives the identity, or refuses the credentials. */
   readonly authenticate: (handshake: Handshake) => Effect.Effect<unknown, Unauthorized>
+  /** Who an identity that it gave is; undefined for nobody in particular. */
+  readonly subject: (value: unknown) => string | undefined
 }
 
 const keyPrefix = "heddle/Identity/Authenticator/"
@@ -69,19 +71,44 @@ const keyPrefix = "heddle/Identity/Authenticator/"
 /** A handler that needs an identity needs its authenticator instead. */
 export type Authenticated<R> = R extends Any ? Authenticator<R> : R
 
+/** What an identity's authenticator may say about it. */
+export interface Options<in S> {
+  /**
+   * The user behind an identity, for example the key of a row; undefined or empty for nobody in particular, as a guest.
+   *
+   * Connections of one subject share the bounds of a user. Unless said, the property `id` of the identity, or else
+   * `sub`, if it is a string.
+   */
+  readonly subject?: (value: S) => string | undefined
+}
+
+/** The `id` of our own and most applications, the `sub` of a JSON Web Token's claims. */
+const subjectIn = (value: unknown): string | undefined => {
+  if (typeof value !== "object" || value === null) return undefined
+  const { id, sub } = value as { readonly id?: unknown; readonly sub?: unknown }
+  return typeof id === "string" ? id : typeof sub === "string" ? sub : undefined
+}
+
 /**
  * Provides the authenticator of an identity: run once per connection, before its first frame is answered.
+ *
+ * @example
+ * ```ts
+ * Identity.layer(CurrentUser, ({ token }) => userOf(token), { subject: ({ email }) => email })
+ * ```
  */
 export const layer = <I extends Any, S, R = never>(
   identity: Context.Key<I, S>,
-  authenticate: (handshake: Handshake) => Effect.Effect<S, Unauthorized, R>
+  authenticate: (handshake: Handshake) => Effect.Effect<S, Unauthorized, R>,
+  options: Options<NoInfer<S>> = {}
 ): Layer.Layer<Authenticator<I>, never, R> =>
   Layer.effect(
     Context.Service<Authenticator<I>, AuthenticatorService>(keyPrefix + identity.key),
     Effect.contextWith((context: Context.Context<R>) =>
       Effect.succeed({
         identity: identity.key,
-        authenticate: (handshake: Handshake) => Effect.provideContext(authenticate(handshake), context)
+        authenticate: (handshake: Handshake) => Effect.provideContext(authenticate(handshake), context),
+        subject: (options.subject ?? subjectIn) as AuthenticatorService["subject"]
       })
     )
   )

@@ -1,5 +1,5 @@
 /**
- * From the credentials of a connection to its identities.
+ * From the credentials of a connection to its identities, and to the user that they stand for.
  */
 import * as Effect from "effect/Effect"
 import type * as Identity from "../contract/Identity.ts"
@@ -44,3 +44,17 @@ export const authenticate = (
       (entries) => new Map(entries)
     )
   })
+
+/**
+ * Who a connection or session belongs to: the subjects of all its identities together, each with the key of its
+ * identity. Undefined when none of them has one. Two that are equal are the same user to every authenticator.
+ */
+export const subjectOf = (authenticators: Authenticators, identities: Identity.Identities): string | undefined => {
+  const subjects: Array<readonly [string, string]> = []
+  for (const [key, value] of identities) {
+    const subject = authenticators.get(key)?.subject(value)
+    if (subject !== undefined && subject !== "") subjects.push([key, subject])
+  }
+  // In an order that does not depend on what is served first.
+  return subjects.length === 0 ? undefined : JSON.stringify(subjects.sort(([one], [other]) => (one < other ? -1 : 1)))
+}

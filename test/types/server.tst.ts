@@ -2,7 +2,7 @@
  * What a server is told by its types.
  */
 import { Effect, type Layer } from "effect"
-import { Engine, type Identity, type Room, type Topic, type Transport } from "heddle"
+import { Engine, Identity, type Room, type Topic, type Transport } from "heddle"
 import * as Runtime from "heddle/runtime"
 import { describe, expect, it } from "tstyche"
 import { Board, Chat, CurrentUser, Db, Lobby, Muted, Prices, RoomFull, type TooLong } from "./contract.ts"
@@ -132,6 +132,28 @@ describe("the requirements of a layer", () => {
     expect(PricesLive).type.toBe<
       Layer.Layer<Topic.Behavior<"prices">, never, Identity.Authenticator<CurrentUser>>
     >()
+  })
+})
+
+describe("an identity", () => {
+  const live = (options?: Identity.Options<{ readonly id: string; readonly muted: boolean }>) =>
+    Identity.layer(CurrentUser, () => Effect.succeed({ id: "1", muted: false }), options)
+
+  it("may say its subject, or that it has none", () => {
+    expect(live()).type.toBe<Layer.Layer<Identity.Authenticator<CurrentUser>>>()
+    expect(live).type.toBeCallableWith({ subject: ({ id }: { readonly id: string }) => id })
+    expect(live).type.toBeCallableWith({ subject: () => undefined })
+    expect(live).type.not.toBeCallableWith({ subject: ({ muted }: { readonly muted: boolean }) => muted })
+    expect(live).type.not.toBeCallableWith({ subject: ({ name }: { readonly name: string }) => name })
+  })
+
+  it("knows its value where it says so", () => {
+    Identity.layer(CurrentUser, () => Effect.succeed({ id: "1", muted: false }), {
+      subject: (user) => {
+        expect(user).type.toBe<{ readonly id: string; readonly muted: boolean }>()
+        return user.id
+      }
+    })
   })
 })
 
