@@ -89,6 +89,9 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
     if (shared.connections.size + options.endpoints.size >= limits.connections) {
       return refuse(503, "too many connections", { "retry-after": "5" })
     }
+    if (shared.connections.addresses.isFull(request.address)) {
+      return refuse(503, "too many connections from this address", { "retry-after": "5" })
+    }
     return accepted
   }
 

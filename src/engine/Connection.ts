@@ -12,18 +12,20 @@ import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Frame from "../wire/Frame.ts"
 import * as Utf8 from "../wire/Utf8.ts"
+import type { Connections } from "./Addresses.ts"
 import * as Authentication from "./Authentication.ts"
 import type { Core } from "./Core.ts"
 import type { Deadlines } from "./Deadlines.ts"
+import { FrameRate } from "./FrameRate.ts"
 import type { Beating } from "./Heartbeat.ts"
 import type { Stalled } from "./Outbox.ts"
 import { Outbox } from "./Outbox.ts"
 import type { Joiner } from "./Packing.ts"
 import type { Served } from "./Router.ts"
-import { isNeverRefused, route } from "./Router.ts"
+import { route } from "./Router.ts"
 import { Session } from "./Session.ts"
-import { TokenBucket } from "./TokenBucket.ts"
 import type * as Transport from "./Transport.ts"
+import type { Users } from "./Users.ts"
 import * as Welcome from "./Welcome.ts"
 
 /** What all connections of an engine share. */
@@ -32,7 +34,8 @@ export interface Shared {
   readonly served: Served
   readonly authenticators: Authentication.Authenticators
   readonly fingerprints: { readonly [name: string]: string }
-  readonly connections: Set<Connection>
+  readonly connections: Connections<Connection>
+  readonly users: Users
   /** Connections whose first frame or credentials are still awaited. */
   readonly handshakes: Deadlines<Connection>
   /** Connections whose peer has not taken everything yet, while the server stops. */
@@ -51,15 +54,15 @@ const maxMalformed = 3
 export class Connection implements Transport.SocketHandler, Beating {
   quietSweeps = 0
   readonly outbox: Outbox
+  readonly address: string
   private readonly shared: Shared
   private readonly socket: Transport.Socket
   /** Kept as long as somebody may ask about credentials. */
   private readonly request: Transport.UpgradeRequest | undefined
   private readonly actor: Actor.Actor<Inbound>
-  private readonly bucket: TokenBucket
+  private readonly rate: FrameRate
   private session: Session | undefined
   private malformed = 0
-  private limited = 0
   private paused = false
   private retiring = false
   private waiting: (() => void) | undefined
@@ -69,6 +72,7 @@ export class Connection implements Transport.SocketHandler, Beating {
     const { core } = shared
     this.shared = shared
     this.socket = socket
+    this.address = request.address
     this.request = shared.authenticators.size === 0 ? undefined : request
     this.outbox = new Outbox(socket, joiner, {
       maxBytes: core.limits.outboxBytes,
@@ -80,7 +84,7 @@ export class Connection implements Transport.SocketHandler, Beating {
       stats: core.stats,
       onRoom: () => this.goOn()
     })
-    this.bucket = new TokenBucket(core.limits.frameRate, core.limits.frameBurst, core.now())
+    this.rate = new FrameRate(shared.users, core.now())
     this.actor = Actor.spawnIn<Inbound>(core.actors, core.context, {
       id: "connection",
       // A whole message may follow the one that filled the mailbox, before the transport has paused.
@@ -110,11 +114,11 @@ export class Connection implements Transport.SocketHandler, Beating {
     }
     stats?.received(data, frames)
     const now = this.shared.core.now()
-    // It has paced itself since: what was too much then is forgotten.
-    if (this.limited > 0 && this.bucket.isFull(now)) this.limited = 0
     for (const frame of frames) {
-      if (!this.bucket.take(now) && !this.allow(frame)) continue
-      if (frame._tag === "unknown") continue
+      const refusal = this.rate.take(frame, now)
+      if (refusal === "goes on") return this.shut(CloseCode.tooManyFrames)
+      if (refusal !== undefined) this.error("ref" in frame ? frame.ref : null, refusal)
+      if (refusal !== undefined || frame._tag === "unknown") continue
       if (this.actor.tellUnsafe(frame) === "full") return this.shut(CloseCode.tooManyFrames)
     }
     if (!this.paused && this.actor.pending >= limits.connectionMailbox) {
@@ -197,6 +201,7 @@ export class Connection implements Transport.SocketHandler, Beating {
     this.closed = true
     this.outbox.close()
     this.session?.end("lost")
+    this.rate.end()
     this.shared.connections.delete(this)
     this.shared.handshakes.remove(this)
     this.shared.retiring.remove(this)
@@ -262,6 +267,7 @@ export class Connection implements Transport.SocketHandler, Beating {
     if (this.closed) return
     const { handshakes, core, fingerprints } = this.shared
     handshakes.remove(this)
+    this.rate.of(identities)
     this.session = new Session(core.nextId(), this.outbox, identities, core.stats)
     this.session.onExpelled = () => this.shut(CloseCode.rejected, "its messages crashed a room too often")
     this.session.send(Welcome.make(this.session.id, core.limits, fingerprints))
@@ -271,6 +277,7 @@ export class Connection implements Transport.SocketHandler, Beating {
     const renewed = Effect.matchEager(this.authenticate(token), {
       onSuccess: (identities) => {
         session.identities = identities
+        this.rate.of(identities)
         session.answer({ _tag: "ok", ref, value: null })
       },
       onFailure: (error) => this.unauthorized(ref, error)
@@ -297,16 +304,5 @@ export class Connection implements Transport.SocketHandler, Beating {
   private error(ref: number | null, error: RequestError.ProtocolError): void {
     this.shared.core.stats?.refused(error._tag)
     this.outbox.push(this.outbox.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) }))
-  }
-
-  /** A frame past the rate: leaving and cancelling are never refused, the rest is told to wait. */
-  private allow(frame: Inbound | Frame.Unknown): boolean {
-    if (++this.limited > this.shared.core.limits.frameBurst) {
-      this.shut(CloseCode.tooManyFrames)
-      return false
-    }
-    if (isNeverRefused(frame)) return true
-    this.error("ref" in frame ? frame.ref : null, new RequestError.RateLimited({ retryAfter: this.bucket.wait }))
-    return false
   }
 }

@@ -5,6 +5,8 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CloseCode from "../contract/CloseCode.ts"
+import type { Addresses } from "./Addresses.ts"
+import { Connections } from "./Addresses.ts"
 import type { Core } from "./Core.ts"
 import { Deadlines } from "./Deadlines.ts"
 import type { Any, Definition } from "./EndpointDefinition.ts"
@@ -53,6 +55,7 @@ export class EndpointHost {
     core: Core,
     endpoints: ReadonlyArray<Any>,
     path: string | undefined,
+    addresses: Addresses,
     onStalled: RawShared["onStalled"]
   ) {
     this.served = endpoints.map((endpoint) => compile(definitionOf(endpoint)))
@@ -69,7 +72,7 @@ export class EndpointHost {
       core,
       context: core.context,
       groups: this.groups,
-      connections: new Set(),
+      connections: new Connections(addresses),
       starting: new Deadlines(
         core,
         core.limits.handshake,
@@ -134,7 +137,7 @@ export class EndpointHost {
       protocol,
       open: (transport) => {
         const id = this.shared.core.nextId()
-        const connection = new RawConnection(this.shared, transport, id, definition.path)
+        const connection = new RawConnection(this.shared, transport, id, definition.path, request.address)
         const socket = new RawSocket(connection, this.groups, id, params.success, asked.success, protocol, request)
         connection.run((started) => program(definition, socket, started))
         return connection

@@ -16,6 +16,7 @@ import * as Room from "../contract/Room.ts"
 import * as Topic from "../contract/Topic.ts"
 import type * as Contract from "../wire/Contract.ts"
 import * as Acceptor from "./Acceptor.ts"
+import { Addresses, Connections } from "./Addresses.ts"
 import type { Connection, Shared } from "./Connection.ts"
 import type { Core } from "./Core.ts"
 import { Deadlines } from "./Deadlines.ts"
@@ -37,6 +38,7 @@ import { Stats as Meters } from "./Stats.ts"
 import { eventName, TopicHost } from "./TopicHost.ts"
 import type { Address, ListenError } from "./Transport.ts"
 import { Transport } from "./Transport.ts"
+import { Users } from "./Users.ts"
 
 /** A running room, as {@link Engine} lists it. */
 export interface RoomInfo {
@@ -185,7 +187,9 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
       authenticators.set(key, authenticator)
     }
   }
-  const connections = new Set<Connection>()
+  const addresses = new Addresses(core.limits.connectionsPerAddress)
+  const connections = new Connections<Connection>(addresses)
+  const users = new Users(core.limits, authenticators, core.now)
   const drain = new Drain.Drain(core, options.drain ?? {})
   const shared: Shared = {
     core,
@@ -193,13 +197,14 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
     authenticators,
     fingerprints,
     connections,
+    users,
     handshakes: new Deadlines(core, core.limits.handshake, (connection) => connection.late()),
     retiring: new Deadlines(core, Limits.closeMillis, (connection) => connection.expire()),
     closing: new Deadlines(core, Limits.closeMillis, (connection) => connection.abandon()),
     onStalled: transport.capabilities.drain ? () => {} : DrainPoll.make(core)
   }
   const path = options.rooms === undefined ? undefined : options.path ?? "/"
-  const endpoints = new EndpointHost(core, options.endpoints ?? [], path, shared.onStalled)
+  const endpoints = new EndpointHost(core, options.endpoints ?? [], path, addresses, shared.onStalled)
   drain.of(shared, endpoints)
   if (core.stats !== undefined) Gauges.register(core.stats, shared, endpoints)
   const probe = Probes.make(options.http ?? {}, () => drain.isDraining(), core.context)
@@ -216,7 +221,7 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
     })
   )
   // Before the drain, so that it goes on until everybody is gone.
-  yield* Effect.forkScoped(Heartbeat.sweep(connections, core.limits.heartbeat))
+  yield* Effect.forkScoped(Heartbeat.sweep(connections, core.limits.heartbeat, () => users.sweep()))
   yield* Effect.addFinalizer(() => drain.run)
   yield* Effect.logInfo(
     (address.url === "" ? "attached" : `listening on ${address.url}`) + (path === undefined ? "" : `, rooms at ${path}`)

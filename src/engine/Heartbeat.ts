@@ -23,10 +23,15 @@ const silentAfter = 5
 /** How long a peer may be silent, in milliseconds. */
 export const silenceMillis = (heartbeat: number): number => (heartbeat * silentAfter) / 2
 
-/** Sweeps as long as the fiber that runs it lives. */
-export const sweep = (connections: ReadonlySet<Beating>, heartbeat: number): Effect.Effect<never> =>
+/** Sweeps as long as the fiber that runs it lives; `also` is done each time. */
+export const sweep = (
+  connections: ReadonlySet<Beating>,
+  heartbeat: number,
+  also: () => void = () => {}
+): Effect.Effect<never> =>
   Effect.forever(Effect.delay(
     Effect.sync(() => {
+      also()
       for (const connection of connections) {
         connection.quietSweeps++
         connection.idleSweeps++

@@ -39,9 +39,14 @@ export interface Limits {
   readonly joinBytes: number
   /** Open connections; the next is answered 503. */
   readonly connections: number
+  /** Open connections from one address, as `trustedHops` finds it; the next is answered 503. */
+  readonly connectionsPerAddress: number
   /** Frames a second from one connection, and how many at once; then `RateLimited`, and 4429 if it goes on. */
   readonly frameRate: number
   readonly frameBurst: number
+  /** The same for all connections of one user: those whose identities have the same subject. */
+  readonly userRate: number
+  readonly userBurst: number
   /** Retained events of all rooms and topics together; then the oldest leave. */
   readonly historyBytes: number
 }
@@ -69,8 +74,12 @@ export const defaults: Limits = {
   rooms: 10_000,
   joinBytes: 4 * KiB,
   connections: 10_000,
+  connectionsPerAddress: Infinity,
   frameRate: 100,
   frameBurst: 200,
+  // Four tabs or devices at their full rate: clients pace themselves by their connection's, and know no other.
+  userRate: 400,
+  userBurst: 800,
   historyBytes: 256 * MiB
 }
 

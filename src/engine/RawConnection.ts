@@ -55,6 +55,7 @@ interface Waiting {
 
 export class RawConnection implements Transport.SocketHandler, Grouped {
   readonly id: string
+  readonly address: string
   readonly outbox: Outbox<undefined>
   readonly inbox: RawInbox
   /** How it ended, once it has. */
@@ -71,12 +72,13 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
   private running = false
   private retiring = false
 
-  constructor(shared: RawShared, socket: Transport.Socket, id: string, path: string) {
+  constructor(shared: RawShared, socket: Transport.Socket, id: string, path: string, address: string) {
     const { limits } = shared.core
     this.shared = shared
     this.socket = socket
     this.id = id
     this.path = path
+    this.address = address
     this.inbox = new RawInbox(shared.core, socket)
     this.outbox = new Outbox(socket, separately, {
       maxBytes: limits.outboxBytes,

@@ -414,9 +414,8 @@ const http = (
       })
   )
 
-  run(
-    "answers one connection more than it may have with 503 and when to come again",
-    (world) =>
+  const oneTooMany = (sentence: string, limits: NonNullable<Options["limits"]>) =>
+    run(sentence, (world) =>
       Effect.gen(function*() {
         const first = yield* answer(world, upgradeRequest("/live"))
         const second = yield* answer(world, upgradeRequest("/live"))
@@ -424,10 +423,17 @@ const http = (
         assert.match(second.headers.get("retry-after")!, /^\d+$/)
         first.socket.destroy()
         yield* world.empty
+        // Whoever goes in the middle of the upgrade takes no place with it.
+        const random = makeRandom(seedOf(8))
+        for (let round = 0; round < 30; round++) yield* Effect.scoped(resets(world, random))
+        yield* world.empty
         assert.strictEqual((yield* answer(world, upgradeRequest("/live"))).status, 101)
-      }),
-    { limits: { connections: 1 } }
-  )
+      }), { limits })
+
+  oneTooMany("answers one connection more than it may have with 503 and when to come again", { connections: 1 })
+  oneTooMany("answers one connection more than an address may have with 503 and when to come again", {
+    connectionsPerAddress: 1
+  })
 }
 
 /** Resets a connection somewhere between the first byte of its handshake and its first frames. */

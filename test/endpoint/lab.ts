@@ -4,7 +4,13 @@
 import { Cause, Effect, Layer, Logger, type Scope } from "effect"
 import type * as Endpoint from "../../src/engine/Endpoint.ts"
 import * as Engine from "../../src/engine/Engine.ts"
-import { type Acceptor, type Refusal, Transport, type UpgradeRequest } from "../../src/engine/Transport.ts"
+import {
+  type Acceptor,
+  type Refusal,
+  type SocketHandler,
+  Transport,
+  type UpgradeRequest
+} from "../../src/engine/Transport.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryTransport.ts"
 import * as MemoryTransport from "../../src/testing/MemoryTransport.ts"
 import { inVirtualTime as until } from "../engine/peer.ts"
@@ -109,8 +115,9 @@ export const acceptor = (options: Engine.Options<[], ReadonlyArray<Endpoint.Any>
       }
     })
     yield* Layer.build(Engine.layer(options).pipe(Layer.provide(transport)) as Layer.Layer<Engine.Engine>)
-    const upgrade = (url: string, request: Partial<UpgradeRequest> = {}): Refusal | string => {
-      const verdict = found.upgrade({
+    const opened: Array<SocketHandler> = []
+    const decide = (url: string, request: Partial<UpgradeRequest>) =>
+      found.upgrade({
         method: "GET",
         url,
         headers: { host: "memory" },
@@ -118,9 +125,24 @@ export const acceptor = (options: Engine.Options<[], ReadonlyArray<Endpoint.Any>
         address: "127.0.0.1",
         ...request
       })
+    const upgrade = (url: string, request: Partial<UpgradeRequest> = {}): Refusal | string => {
+      const verdict = decide(url, request)
       return verdict._tag === "Refusal" ? verdict : `accepted ${verdict.protocol ?? "without subprotocol"}`
     }
-    return { upgrade, fetch: found!.fetch }
+    /** Accepts it, and opens a socket to nowhere, which ends with the test. */
+    const open = (url: string, request: Partial<UpgradeRequest>): SocketHandler => {
+      const verdict = decide(url, request)
+      if (verdict._tag === "Refusal") throw new Error(`refused with ${verdict.status}`)
+      const handler = verdict.open({ send: () => {}, bufferedAmount: () => 0, close: () => {}, tickEnd: () => {} })
+      opened.push(handler)
+      return handler
+    }
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        for (const handler of opened) handler.close(1006, "")
+      })
+    )
+    return { upgrade, open, fetch: found!.fetch }
   })
 
 export const statusOf = (verdict: Refusal | string): number | string =>

@@ -4,6 +4,7 @@
 import { Cause, Clock, Effect, Layer, Logger, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Connector } from "../../src/client/Connector.ts"
+import type * as Endpoint from "../../src/engine/Endpoint.ts"
 import * as Engine from "../../src/engine/Engine.ts"
 import type { ListenError, Transport } from "../../src/engine/Transport.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryTransport.ts"
@@ -73,7 +74,7 @@ export const countingClock = (counter: { sleeping: number }) =>
       }))
   )
 
-export type Options = Omit<Engine.Options<ReadonlyArray<any>>, "path">
+export type Options = Omit<Engine.Options<ReadonlyArray<any>, ReadonlyArray<Endpoint.Any>>, "path">
 
 /** Runs a test against an engine of its own; what is logged is kept for the test to look at. */
 export const serve = (harness: Harness, options: Options) =>
