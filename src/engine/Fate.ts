@@ -49,7 +49,7 @@ export const of = (
 
 /** The form of a frame with its fate. */
 export const withFate = (encoded: Codec.Encoded, fate: Fate | undefined): Outgoing =>
-  fate === undefined ? encoded : { data: encoded.data, bytes: encoded.bytes, fate }
+  fate === undefined ? encoded : { ...encoded, fate }
 
 /** How much room a frame needs. One that may be dropped itself takes it only from others of its fate. */
 export interface Need {

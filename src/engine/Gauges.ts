@@ -12,7 +12,7 @@ const sum = <A>(items: Iterable<A>, of: (item: A) => number): number => {
 }
 
 /** Makes them known until the engine has closed. */
-export const register = (stats: Stats, { connections, served, users }: Shared, endpoints: EndpointHost): void => {
+export const register = (stats: Stats, { connections, core, served, users }: Shared, endpoints: EndpointHost): void => {
   stats.gauge("heddle_connections", "Open connections", () => connections.size, { kind: "protocol" })
   stats.gauge("heddle_connections", "Open connections", () => endpoints.size, { kind: "endpoint" })
   stats.gauge("heddle_users", "Users who are connected, or whose rate has not recovered", () => users.size)
@@ -21,6 +21,14 @@ export const register = (stats: Stats, { connections, served, users }: Shared, e
     "Bytes that wait for clients which do not read",
     () => sum(connections, ({ outbox }) => outbox.queuedBytes) + endpoints.outboxBytes
   )
+  for (const fate of Object.keys(core.drops) as ReadonlyArray<keyof typeof core.drops>) {
+    stats.counter(
+      "heddle_drops_total",
+      "Frames dropped for clients which do not read, by what became of them",
+      () => core.drops[fate],
+      { fate }
+    )
+  }
   for (const [room, { rooms }] of served.rooms) {
     const all = () => rooms.values()
     stats.gauge("heddle_rooms", "Running rooms", () => rooms.size, { room })

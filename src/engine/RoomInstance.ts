@@ -45,14 +45,28 @@ export const makeInstance = (
       : Effect.provideContext(scoped, identityContext(session.identities))
   }
 
-  /** Measures how long a request waited, and how long its handler takes. */
-  const timed = <A, E>(stats: Stats, { name, since }: Request, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-    stats.waited(contract.name, since)
+  /** Measures how long a message waited, and how long its handler takes. */
+  const timed = <A, E>(
+    stats: Stats,
+    { _tag, since }: Request | Notice | Join,
+    name: string,
+    handle: () => Effect.Effect<A, E>
+  ): Effect.Effect<A, E> => {
+    stats.waited(contract.name, _tag, since)
     const start = stats.seconds()
+    const effect = handle()
     const end = () => stats.handled(contract.name, name, start)
     if (!Exit.isExit(effect)) return Effect.ensuring(effect, Effect.sync(end))
     end()
     return effect
+  }
+
+  /** Calls the handler of a member's message, measured if anything is. */
+  const measured = (message: Request | Notice): Effect.Effect<unknown, unknown> => {
+    const { member, name, payload } = message
+    const { stats } = room.core
+    const [run, request] = [handler(name)!, { payload, member }]
+    return stats === undefined ? call(name, run, request) : timed(stats, message, name, () => call(name, run, request))
   }
 
   const request = (message: Request): Effect.Effect<void> | void => {
@@ -62,17 +76,16 @@ export const makeInstance = (
       return member.session.refuse(ref, new RequestError.Interrupted({ detail: cancelled }))
     }
     if (member.left !== undefined) return member.session.refuse(ref, new RequestError.NotJoined())
-    const called = call(message.name, handler(message.name)!, { payload: message.payload, member })
-    const effect = room.core.stats === undefined ? called : timed(room.core.stats, message, called)
-    return Effect.matchEager(provide(member.session, effect), {
+    return Effect.matchEager(provide(member.session, measured(message)), {
       onSuccess: (value) => room.reply(message, value),
       onFailure: (error) => room.replyFailure(message, error)
     })
   }
 
-  const notice = ({ member, name, payload }: Notice): Effect.Effect<void> | void => {
+  const notice = (message: Notice): Effect.Effect<void> | void => {
+    const { member, name } = message
     if (member.left !== undefined || room.late !== undefined) return
-    return Effect.matchEager(provide(member.session, call(name, handler(name)!, { payload, member })), {
+    return Effect.matchEager(provide(member.session, measured(message)), {
       onSuccess: () => {},
       onFailure: (error) => room.report(`notice ${name} failed`, error)
     })
@@ -109,7 +122,9 @@ export const makeInstance = (
       return room.declineJoin(message, new RequestError.Interrupted({ detail: cancelled }))
     }
     if (session.memberships.has(room.channel.id)) return session.refuse(ref, new RequestError.AlreadyJoined())
-    const admitted = yield* Effect.result(presenceOf(session, memberId, payload, "join"))
+    const { stats } = room.core
+    const asked = () => presenceOf(session, memberId, payload, "join")
+    const admitted = yield* Effect.result(stats === undefined ? asked() : timed(stats, message, "join", asked))
     if (Result.isFailure(admitted)) return room.refuseJoin(message, admitted.failure)
     const member = new RoomMember(memberId, session, room.channel.id, contract, room.core.limits.eventBytes)
     member.presence = admitted.success.presence

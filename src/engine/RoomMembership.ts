@@ -16,6 +16,8 @@ const retryAfter = 1_000
 
 /** Offers a message; says what to answer when the room does not take it. */
 export const offer = (room: Room, message: Message): RequestError.ProtocolError | undefined => {
+  const { stats } = room.core
+  if (stats !== undefined && message._tag !== "Leave") message.since = stats.seconds()
   switch (room.actor.tellUnsafe(message)) {
     case "accepted":
       return undefined
@@ -83,8 +85,6 @@ export class RoomMembership implements Membership {
     const decoded = definition.payload.decode(payload)
     if (Result.isFailure(decoded)) return session.refuse(ref, decoded.failure)
     const message = new Request(this.member, ref, name, decoded.success)
-    const { stats } = this.to.core
-    if (stats !== undefined) message.since = stats.seconds()
     session.pending.set(ref, makePending(this.to, message))
     const refused = offer(this.to, message)
     if (refused !== undefined) session.refuse(ref, refused)

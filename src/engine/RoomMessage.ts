@@ -18,6 +18,8 @@ export class Join {
   readonly position: Frame.Position | null
   /** Set when nobody waits for it any more. */
   cancelled: string | undefined
+  /** When it came, in seconds; 0 unless metrics are on. */
+  since = 0
   /** Set once it was admitted: from then on it is owed a leave. */
   member: RoomMember | undefined
 
@@ -55,6 +57,8 @@ export class Notice {
   readonly member: RoomMember
   readonly name: string
   readonly payload: unknown
+  /** When it came, in seconds; 0 unless metrics are on. */
+  since = 0
 
   constructor(member: RoomMember, name: string, payload: unknown) {
     this.member = member

@@ -15,11 +15,11 @@ type Labels = Readonly<Record<string, string>>
 const boundaries = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30]
 
 const handlerTime = Metric.histogram("heddle_handler_seconds", {
-  description: "Time from the call of a request's handler to its answer",
+  description: "Time from the call of a handler to its end",
   boundaries
 })
 const mailboxWait = Metric.histogram("heddle_mailbox_wait_seconds", {
-  description: "Time that a request waited in the mailbox of its room",
+  description: "Time that a message waited in the mailbox of its room, by kind",
   boundaries
 })
 
@@ -72,12 +72,16 @@ export class Stats {
     return Number(this.clock.currentTimeNanosUnsafe()) / 1e9
   }
 
-  handled(room: string, request: string, since: number): void {
-    Metric.withAttributes(handlerTime, { room, request }).updateUnsafe(this.seconds() - since, this.context)
+  /** The handler of a request, a notice, or of joins. */
+  handled(room: string, handler: string, since: number): void {
+    Metric.withAttributes(handlerTime, { room, handler }).updateUnsafe(this.seconds() - since, this.context)
   }
 
-  waited(room: string, since: number): void {
-    Metric.withAttributes(mailboxWait, { room }).updateUnsafe(this.seconds() - since, this.context)
+  waited(room: string, kind: "Request" | "Notice" | "Join", since: number): void {
+    Metric.withAttributes(mailboxWait, { room, kind: kind.toLowerCase() }).updateUnsafe(
+      this.seconds() - since,
+      this.context
+    )
   }
 
   /** A value that is read when somebody asks. */
@@ -85,6 +89,18 @@ export class Stats {
     this.registrations.push(
       Metric.registerUnsafe(Metric.gauge(name, { description, attributes: labels }), this.context, {
         get: () => ({ value: read() }),
+        update: () => {},
+        modify: () => {}
+      })
+    )
+  }
+
+  /** A count that is kept elsewhere and read when somebody asks. */
+  counter(name: string, description: string, read: () => number, labels: Labels): void {
+    const metric = Metric.counter(name, { description, incremental: true, attributes: labels })
+    this.registrations.push(
+      Metric.registerUnsafe(metric, this.context, {
+        get: () => ({ count: read(), incremental: true }),
         update: () => {},
         modify: () => {}
       })
@@ -103,18 +119,7 @@ export class Stats {
       if (counter === undefined) {
         const state = counter = { count: 0 }
         counts.set(value, counter)
-        const metric = Metric.counter(name, {
-          description,
-          incremental: true,
-          attributes: { ...labels, [label]: value }
-        })
-        this.registrations.push(
-          Metric.registerUnsafe(metric, this.context, {
-            get: () => ({ count: state.count, incremental: true }),
-            update: () => {},
-            modify: () => {}
-          })
-        )
+        this.counter(name, description, () => state.count, { ...labels, [label]: value })
       }
       counter.count += by
     }

@@ -85,9 +85,9 @@ describe("metrics", () => {
           "heddle_restarts_total{room=\"lab\"} 1",
           "heddle_refusals_total{reason=\"HandlerFailed\"} 1",
           "# TYPE heddle_handler_seconds histogram",
-          "heddle_handler_seconds_bucket{room=\"lab\",request=\"Do\",le=\"+Inf\"} 3",
-          "heddle_handler_seconds_count{room=\"lab\",request=\"Do\"} 3",
-          "heddle_mailbox_wait_seconds_count{room=\"lab\"} 3"
+          "heddle_handler_seconds_bucket{room=\"lab\",handler=\"Do\",le=\"+Inf\"} 3",
+          "heddle_handler_seconds_count{room=\"lab\",handler=\"Do\"} 3",
+          "heddle_mailbox_wait_seconds_count{room=\"lab\",kind=\"request\"} 3"
         ]
       ) assert.include(lines, line, text)
       assert.match(text, /heddle_bytes_total\{direction="in"\} \d{3}/)
