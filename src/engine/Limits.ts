@@ -2,6 +2,8 @@
  * Every bound of the engine, in one place. README's table is this file.
  */
 
+import * as Contract from "../wire/Contract.ts"
+
 /** Sizes in bytes, times in milliseconds. */
 export interface Limits {
   /** One inbound message; a larger one closes the connection with 1009. */
@@ -90,7 +92,7 @@ export const handOverBytes = 64 * KiB
 export const outboundMessageBytes = 64 * KiB
 
 /** A key in its encoded form. */
-export const keyBytes = 256
+export const keyBytes = Contract.maxKeyBytes
 
 /** How long a peer may take to answer a close frame before the connection is dropped. */
 export const closeMillis = 5_000

@@ -60,7 +60,8 @@ export interface CompiledTopic extends CompiledEvent {
 }
 
 const maxNameBytes = 64
-const maxKeyBytes = 256
+/** A key in its encoded form. */
+export const maxKeyBytes = 256
 
 const rooms = new WeakMap<Definition.Any, CompiledRoom>()
 const topics = new WeakMap<Topic.Any, CompiledTopic>()

@@ -7,6 +7,7 @@ import * as Engine from "../../src/engine/Engine.ts"
 import {
   type Acceptor,
   type Refusal,
+  type Socket,
   type SocketHandler,
   Transport,
   type UpgradeRequest
@@ -103,6 +104,8 @@ export const serve = <const E extends ReadonlyArray<Endpoint.Any>>(
   ) as never
 }
 
+const nowhere: Socket = { send: () => {}, bufferedAmount: () => 0, close: () => {}, tickEnd: () => {} }
+
 /** The acceptor of an engine, for what a client in memory cannot see: why it was refused. */
 export const acceptor = (options: Engine.Options<[], ReadonlyArray<Endpoint.Any>>) =>
   Effect.gen(function*() {
@@ -129,11 +132,11 @@ export const acceptor = (options: Engine.Options<[], ReadonlyArray<Endpoint.Any>
       const verdict = decide(url, request)
       return verdict._tag === "Refusal" ? verdict : `accepted ${verdict.protocol ?? "without subprotocol"}`
     }
-    /** Accepts it, and opens a socket to nowhere, which ends with the test. */
-    const open = (url: string, request: Partial<UpgradeRequest>): SocketHandler => {
+    /** Accepts it, and opens a socket, to nowhere unless said, which ends with the test. */
+    const open = (url: string, request: Partial<UpgradeRequest>, socket: Socket = nowhere): SocketHandler => {
       const verdict = decide(url, request)
       if (verdict._tag === "Refusal") throw new Error(`refused with ${verdict.status}`)
-      const handler = verdict.open({ send: () => {}, bufferedAmount: () => 0, close: () => {}, tickEnd: () => {} })
+      const handler = verdict.open(socket)
       opened.push(handler)
       return handler
     }

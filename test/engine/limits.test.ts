@@ -1,8 +1,6 @@
 import { assert, describe } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import * as Identity from "../../src/contract/Identity.ts"
+import { Effect } from "effect"
 import * as Engine from "../../src/engine/Engine.ts"
-import { guardedLayer, User } from "./guarded.ts"
 import type { World } from "./harness.ts"
 import { Lab, News } from "./lab.ts"
 import { errorOf, type Peer } from "./peer.ts"
@@ -186,18 +184,6 @@ describe("limits", () => {
       })
   )
 
-  connectionTest("a reply", {
-    script: { do: (_, __, what) => Effect.succeed("x".repeat(Number(what))) },
-    limits: { replyBytes: 1_000 }
-  }, (world) =>
-    Effect.gen(function*() {
-      const { channel, one } = yield* joined(world)
-      assert.strictEqual((yield* one.answer(ask(one, channel, "900")))._tag, "ok")
-      const refused = yield* one.answer(ask(one, channel, "1000"))
-      assert.deepInclude(refused, { error: { _tag: "LimitExceeded", limit: "reply", max: 1_000 } })
-      assert.strictEqual((yield* one.answer(ask(one, channel, "900")))._tag, "ok")
-    }))
-
   connectionTest("a snapshot: the join is refused, and the member that it would have been leaves", {
     script: { snapshot: (_, { presence }) => Effect.succeed(presence.name === "large" ? "x".repeat(1_000) : "") },
     limits: { replyBytes: 1_000 }
@@ -210,99 +196,5 @@ describe("limits", () => {
       assert.deepInclude((yield* engine.rooms)[0], { members: 0 })
       assert.deepStrictEqual(trace, ["init a", "join large", "leave large lost"])
       yield* one.join("lab", "a", { name: "small" })
-    }))
-
-  connectionTest("an event: emit fails with what it was, and takes no offset", {
-    script: {
-      do: (room, _, what) =>
-        room.emit("Said", { text: "x".repeat(Number(what)) }).pipe(
-          Effect.map(({ offset }) => `${offset}`),
-          Effect.catchTag("EventTooLarge", ({ event, limit }) => Effect.succeed(`${event} ${limit}`))
-        )
-    },
-    limits: { eventBytes: 1_000 }
-  }, (world) =>
-    Effect.gen(function*() {
-      const { channel, one } = yield* joined(world)
-      const answers = []
-      for (const size of ["900", "1000", "900"]) answers.push(yield* one.answer(ask(one, channel, size)))
-      assert.deepStrictEqual(answers.map((answer) => (answer as { readonly value?: unknown }).value), [
-        "1",
-        "Said 1000",
-        "2"
-      ])
-    }))
-
-  connectionTest("a presence", {
-    script: { join: () => Effect.succeed({ name: "x".repeat(200) }) },
-    limits: { joinBytes: 100 }
-  }, ({ peer, trace }) =>
-    Effect.gen(function*() {
-      const one = yield* peer()
-      const refused = yield* one.answer(one.sendJoin("lab", "a", { name: "ada" }))
-      assert.deepInclude(refused, { error: { _tag: "LimitExceeded", limit: "presence", max: 100 } })
-      const large = yield* one.answer(one.sendJoin("lab", "a", { name: "x".repeat(100) }))
-      assert.deepInclude(large, { error: { _tag: "LimitExceeded", limit: "join payload", max: 100 } })
-      assert.deepStrictEqual(trace, ["init a", "join ada"])
-    }))
-
-  connectionTest(
-    "rooms and topics of a session",
-    { limits: { roomsPerSession: 2 } },
-    ({ peer }) =>
-      Effect.gen(function*() {
-        const one = yield* peer()
-        const { channel } = yield* one.join("lab", "a", { name: "ada" })
-        const subscribe = (key: string) => one.ask({ _tag: "subscribe", topic: "news", key, position: null })
-        yield* one.answer(subscribe("a"))
-        const refs = [one.sendJoin("lab", "b", { name: "ada" }), subscribe("b")]
-        for (const ref of refs) {
-          assert.deepInclude(yield* one.answer(ref), {
-            error: { _tag: "LimitExceeded", limit: "rooms of a session", max: 2 }
-          })
-        }
-        yield* one.answer(one.ask({ _tag: "leave", channel }))
-        yield* one.join("lab", "b", { name: "ada" })
-      })
-  )
-
-  connectionTest(
-    "rooms and topics of an engine, as long as they are in use",
-    { limits: { rooms: 2 } },
-    ({ peer }) =>
-      Effect.gen(function*() {
-        const [one, two] = [yield* peer(), yield* peer()]
-        yield* one.join("lab", "a", { name: "ada" })
-        yield* one.answer(one.ask({ _tag: "subscribe", topic: "news", key: "a", position: null }))
-        for (
-          const ref of [
-            two.sendJoin("lab", "b", { name: "bob" }),
-            two.ask({ _tag: "subscribe", topic: "news", key: "b", position: null })
-          ]
-        ) assert.deepInclude(yield* two.answer(ref), { error: { _tag: "LimitExceeded", limit: "rooms", max: 2 } })
-        one.close()
-        yield* settle
-        yield* two.answer(two.ask({ _tag: "subscribe", topic: "news", key: "b", position: null }))
-      })
-  )
-
-  connectionTest("the connection's mailbox: it pauses while credentials are checked, and loses nothing", {
-    limits: { connectionMailbox: 4, frameBurst: 1_000, roomMailbox: 100 },
-    rooms: [
-      guardedLayer.pipe(
-        Layer.provide(Identity.layer(User, () => Effect.delay(Effect.succeed({ name: "late" }), 1_000)))
-      )
-    ]
-  }, ({ open, pass }) =>
-    Effect.gen(function*() {
-      const one = yield* open
-      one.send({ _tag: "hello", token: "ada", resume: null })
-      const refs = Array.from({ length: 50 }, () => one.ask({ _tag: "leave", channel: 1 }))
-      yield* settle
-      assert.strictEqual(one.frames.length, 0)
-      yield* pass(1_000)
-      yield* one.answer(refs[49]!)
-      assert.deepStrictEqual(refs.map((ref) => one.answersTo(ref).length), Array(50).fill(1))
-      assert.isUndefined(one.closed)
     }))
 })
