@@ -91,7 +91,10 @@ export const make = (seed: number): Scheduler.Scheduler => {
 export const withSeed =
   (seed: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, TestClock.TestClock>> =>
     // Forked twice: a fiber keeps the dispatcher it began with, and the layer builds with the scheduler in place.
-    Effect.forkChild(Effect.provide(Effect.flatMap(Effect.forkChild(effect), Fiber.join), TestClock.layer())).pipe(
-      Effect.flatMap(Fiber.join),
-      Effect.provideService(Scheduler.Scheduler, make(seed))
+    // The scheduler is made when it runs: whoever runs it twice sees the same twice.
+    Effect.suspend(() =>
+      Effect.forkChild(Effect.provide(Effect.flatMap(Effect.forkChild(effect), Fiber.join), TestClock.layer())).pipe(
+        Effect.flatMap(Fiber.join),
+        Effect.provideService(Scheduler.Scheduler, make(seed))
+      )
     )

@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope, Stream } from "effect"
 import * as Identity from "../../src/contract/Identity.ts"
-import * as Room from "../../src/contract/Room.ts"
+import type * as Room from "../../src/contract/Room.ts"
 import * as Endpoint from "../../src/engine/Endpoint.ts"
 import * as Engine from "../../src/engine/Engine.ts"
 import { noDrops } from "../../src/engine/Fate.ts"

@@ -11,10 +11,8 @@ const seeds = Array.from({ length: 20 }, (_, seed) => seed)
 const outcomes = Effect.fnUntraced(function*<E>(program: Effect.Effect<ReadonlyArray<string>, E>) {
   const seen = new Set<string>()
   for (const seed of seeds) {
-    const [one, two] = yield* Effect.all([
-      SeededScheduler.withSeed(seed)(program),
-      SeededScheduler.withSeed(seed)(program)
-    ])
+    const run = SeededScheduler.withSeed(seed)(program)
+    const [one, two] = yield* Effect.all([run, run])
     assert.deepStrictEqual(one, two, `seed ${seed}`)
     seen.add(one.join())
   }
