@@ -7,6 +7,7 @@ import { Handle } from "../../src/actor/Handle.ts"
 import { Restarts } from "../../src/actor/Supervision.ts"
 import { Drain } from "../../src/engine/Drain.ts"
 import { Channel, Subscription } from "../../src/engine/Hub.ts"
+import { Outbox } from "../../src/engine/Outbox.ts"
 import { Room } from "../../src/engine/Room.ts"
 import { RoomHandle } from "../../src/engine/RoomHandle.ts"
 import { RoomMembership } from "../../src/engine/RoomMembership.ts"
@@ -164,6 +165,56 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
   "keeps the subscription of who has left": {
     law: "nothing is delivered before the answer of a join, or after left",
     fault: patch(Channel, { unsubscribe: () => {} })
+  },
+  "interrupts the next when a cancel comes after the answer": {
+    law: "who is interrupted by a cancel was cancelled",
+    fault: patch(Room, {
+      reply(real, message, value) {
+        real(message, value)
+        message.member.session.pending.set(message.ref, {
+          joins: false,
+          cancel: (reason: string) => this.actor.interruptCurrent(() => true, reason)
+        })
+      }
+    })
+  },
+  "does not count what it drops for a slow client": {
+    law: "what arrived and what was dropped is what was published",
+    fault: patch(Outbox, {
+      drop(real, frames, fate) {
+        if (fate === "disconnect") real(frames, fate)
+      }
+    })
+  },
+  "lets a volatile event overtake": {
+    law: "volatile events arrive at most once, in the order in which they were published",
+    fault: patch(Subscription, {
+      deliver(real, frame) {
+        if (frame.fate?._tag !== "dropNewest" || this.held !== undefined) return real(frame)
+        this.outbox.jump(frame)
+        return false
+      }
+    })
+  },
+  "keeps the older of a key for a slow client": {
+    law: "the newest of a key arrives",
+    fault: patch(Outbox, {
+      wait(real, one) {
+        if (one.fate?._tag !== "conflate" || this.followed?.waiting(one.fate.slot) === undefined) return real(one)
+        this.drop([one], "conflate")
+        return true
+      }
+    })
+  },
+  "drops what disconnects": {
+    law: "an event that may not be dropped is not",
+    fault: patch(Outbox, {
+      wait(real, one) {
+        if (!String(one.data).includes("\"Strict\"") || this.fits(one)) return real(one)
+        this.drop([one], "dropNewest")
+        return true
+      }
+    })
   },
   "never stops an idle room": {
     law: "no room runs once all have gone",

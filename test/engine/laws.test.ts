@@ -26,7 +26,12 @@ const occasions = [
   "synced",
   "ok",
   "failed",
-  "error"
+  "error",
+  "volatile",
+  "conflate",
+  "disconnect",
+  "dropNewest",
+  "dropOldest"
 ]
 
 /** Some seed below 300 finds the fault by the law expected; others may find it by another law. */

@@ -16,6 +16,7 @@ import * as SeededScheduler from "../../src/testing/SeededScheduler.ts"
 import { countingClock } from "./harness.ts"
 import { Client } from "./lawsClient.ts"
 import { deeds, idleTimeout, Law, makeRoom, Sightings } from "./lawsRoom.ts"
+import { blinkNames, type blinks, Volatiles } from "./lawsVolatile.ts"
 import { Peer } from "./peer.ts"
 import { makeRandom } from "./random.ts"
 
@@ -42,9 +43,14 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     const notes: Array<string> = []
     const hubs = new Set<Hub>()
     const owner = Scope.makeUnsafe()
-    const crashy = chance(10)
+    const crashy = chance(15)
     const keys = ["a", "b", "c"].slice(0, 1 + below(3))
-    const layer = Engine.layer({ rooms: [makeRoom(record, random, 1 + below(8))], limits })
+    // Some clients stop reading for a while, and little may wait for them.
+    const slowly = chance(30)
+    const layer = Engine.layer({
+      rooms: [makeRoom(record, random, 1 + below(8))],
+      limits: slowly ? { ...limits, outboxFrames: 6 + below(20) } : limits
+    })
     const services = yield* Layer.buildWithScope(Layer.provideMerge(layer, MemoryTransport.layer), owner)
     const { engine, network } = yield* Effect.provideContext(
       Effect.all({ engine: Engine.Engine, network: MemoryNetwork }),
@@ -79,6 +85,10 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
         Cell.prototype.start = start
       })
     )
+
+    const volatiles = new Volatiles()
+    const unwatch = volatiles.watch()
+    yield* Effect.addFinalizer(() => Effect.sync(unwatch))
 
     const clients: Array<Client> = []
     let tokens = 1
@@ -121,8 +131,31 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
       })
     })
 
+    const blink = (key: string, name: keyof typeof blinks, pad = "") =>
+      engine.emit(Law, key, name, { number: record.blinks++, key: `${below(4)}`, pad })
+    const connectionOf = ({ peer }: Client) => network.connections().find(({ socket }) => socket === peer.handle)
+    /** Fills what the runtime takes for a client that has stopped reading, so that what follows waits. */
+    const stall = Effect.fnUntraced(function*(client: Client) {
+      client.slow = true
+      connectionOf(client)?.stall()
+      const [room] = client.rooms.values()
+      if (room === undefined) return
+      for (let fillers = 2; fillers > 0; fillers--) {
+        yield* blink(room.key, "Oldest", "x".repeat(66_000))
+        yield* settle(5)
+      }
+    })
+    const slowStep = Effect.fnUntraced(function*(client: Client) {
+      const choice = below(100)
+      if (choice < 15) return yield* stall(client)
+      if (choice < 25) return connectionOf(client)?.unstall()
+      const key = pick(keys)
+      for (let burst = 1 + below(8); burst > 0; burst--) yield* blink(key, pick(blinkNames))
+      yield* settle(1 + below(5))
+    })
+
     for (let count = 2 + below(3); count > 0; count--) connect()
-    const steps = 20 + below(60)
+    const steps = 20 + below(60) + (slowly ? 20 : 0)
     for (let step = 0; step < steps; step++) {
       for (const client of clients) client.judge()
       yield* check()
@@ -133,21 +166,30 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
         continue
       }
       const client = pick(here)
+      if (slowly && chance(35)) {
+        yield* slowStep(client)
+        continue
+      }
       const choice = below(100)
       if (choice < 14) join(client, pick(keys))
       else if (choice < 55) send(client)
       else if (choice < 60) leave(client)
-      else if (choice < 63) client.peer.send({ _tag: "cancel", ref: 1 + below(client.peer.lastRef + 1) })
-      else if (choice < 65) {
+      else if (choice < 63) {
+        const ref = 1 + below(client.peer.lastRef + 1)
+        if (!client.answered.has(ref)) client.cancelled.add(ref)
+        client.peer.send({ _tag: "cancel", ref })
+      } else if (choice < 65) {
         client.gone = true
-        const connection = network.connections().find(({ socket }) => socket === client.peer.handle)
+        const connection = connectionOf(client)
         if (chance(50)) client.peer.close()
         else connection?.cut()
       } else if (choice < 66) connect()
       else if (choice < 68) {
-        const connection = network.connections().find(({ socket }) => socket === client.peer.handle)
-        if (chance(50)) connection?.stall()
-        else connection?.unstall()
+        const connection = connectionOf(client)
+        if (chance(50)) {
+          client.slow = slowly
+          connection?.stall()
+        } else connection?.unstall()
       } else if (choice < 72) yield* emitOutside
       else if (choice < 85) yield* TestClock.adjust(below(crashy ? 1_000 : 120))
       else yield* settle(1 + below(30))
@@ -177,8 +219,18 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     notes.push(["quiet", "deserted", "abrupt"][ending]!)
     if (ending < 2) {
       yield* quiesce
-      for (const client of clients) client.judgeAnswers()
+      for (const client of clients) {
+        client.judgeAnswers()
+        const wrong = client.gone ? undefined : volatiles.judge(client.peer)
+        if (wrong !== undefined) record.violate(wrong)
+      }
       yield* check()
+      const { conflate, disconnect, dropNewest, dropOldest } = (yield* engine.stats).drops
+      const counted = conflate + disconnect + dropNewest + dropOldest
+      yield* verify(counted === volatiles.dropped, "the engine counts what its clients' outboxes drop")
+      for (const fate of ["conflate", "disconnect", "dropNewest", "dropOldest"] as const) {
+        if ((yield* engine.stats).drops[fate] > 0) notes.push(fate)
+      }
     }
     if (ending === 1) {
       for (const client of clients) {

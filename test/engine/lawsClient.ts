@@ -29,6 +29,10 @@ export class Client {
   /** It ended the connection, or cut it, or was sent away for good reason. */
   gone = false
   expelled = false
+  /** It stopped reading for a while: what it was not sent in time may cost it the connection. */
+  slow = false
+  /** Of requests that it cancelled. */
+  readonly cancelled = new Set<number>()
   private judged = 0
   private readonly record: Sightings
 
@@ -48,6 +52,8 @@ export class Client {
   judge(): void {
     const { frames } = this.peer
     while (this.judged < frames.length) this.judgeFrame(frames[this.judged++]!)
+    // 1006 if it did not even read that.
+    if (this.slow && [4409, 1006].includes(this.peer.closed?.code ?? 0)) this.gone = true
     if (this.gone || this.peer.closed?.code !== 4500) return
     this.gone = this.expelled = this.record.mayBeExpelled(this.number)
   }
@@ -87,6 +93,12 @@ export class Client {
         }
         return
       }
+      case "volatile": {
+        if (!rooms.has(frame.channel)) {
+          record.violate("nothing is delivered before the answer of a join, or after left")
+        }
+        return
+      }
       case "synced": {
         const room = rooms.get(frame.channel)
         if (room === undefined) return record.violate("nothing is delivered before the answer of a join, or after left")
@@ -122,6 +134,11 @@ export class Client {
     { kind, token }: Sent,
     frame: Frame.ServerFrames["failed" | "error"]
   ): void {
+    if (frame._tag === "error" && frame.error._tag === "Interrupted" && !this.cancelled.has(frame.ref!)) {
+      if (frame.error.detail === "the client cancelled it") {
+        this.record.violate("who is interrupted by a cancel was cancelled")
+      }
+    }
     if (kind !== "request") return
     const tag = frame._tag === "failed" ? "failed" : frame.error._tag
     const allowed: Named<ReadonlyArray<string>> = {

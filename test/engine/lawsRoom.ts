@@ -3,6 +3,7 @@
  */
 import { Effect, Exit, Schema } from "effect"
 import * as Room from "../../src/contract/Room.ts"
+import { blinkNames, blinks } from "./lawsVolatile.ts"
 import type { Random } from "./random.ts"
 
 const Deed = Schema.Struct({ token: Schema.Int, deed: Schema.String, size: Schema.Int })
@@ -13,7 +14,7 @@ export class Law extends Room.make("law", {
   snapshot: { head: Schema.Int },
   requests: { Do: { payload: Deed, success: { token: Schema.Int, last: Schema.Int } } },
   notices: { Note: Deed },
-  events: { Said: { token: Schema.Int, number: Schema.Int } }
+  events: { Said: { token: Schema.Int, number: Schema.Int }, ...blinks }
 }) {}
 
 type LawRoom = Room.Handle<typeof Law>
@@ -34,7 +35,8 @@ export const deeds = [
   "kicks itself",
   "times",
   "forks",
-  "presents"
+  "presents",
+  "blinks"
 ]
 
 export const deadline = 1_000
@@ -77,6 +79,8 @@ export class Sightings {
   /** The first that was sent to an engine that drains. */
   firstLate = Infinity
   running = 0
+  /** Volatile events so far. */
+  blinks = 0
   recovered = 0
   /** Rises with everything that a handler does. */
   activity = 0
@@ -137,6 +141,9 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
           })
         }).pipe(Effect.orDie)
 
+      const blink = (name: keyof typeof blinks, key: string) =>
+        Effect.orDie(room.emit(name, { number: record.blinks++, key, pad: "" }))
+
       const work = (member: LawMember, token: number, deed: string, size: number): Effect.Effect<number> => {
         switch (deed) {
           case "emits":
@@ -189,6 +196,8 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
               ),
               0
             )
+          case "blinks":
+            return Effect.as(Effect.forEach(blinkNames, (name) => blink(name, `${size}`)), 0)
           default:
             return Effect.as(Effect.orDie(room.setPresence(member, { number: size })), 0)
         }
