@@ -203,8 +203,16 @@ export interface Supervision {
 
 /** How a room is kept. */
 export interface Options {
-  /** Reliable events kept for members that come back: none unless said. All logs together keep at most 256 MiB. */
-  readonly history?: { readonly capacity: number; readonly timeToLive?: Duration.Input }
+  /**
+   * Reliable events kept for members that come back or ask for the past: none unless said. At most `capacity`, none older
+   * than `timeToLive`, and of all logs together at most 256 MiB: the oldest leave. With `visible: "sinceJoin"` a member
+   * gets none from before it joined; `"all"` unless said.
+   */
+  readonly history?: {
+    readonly capacity: number
+    readonly timeToLive?: Duration.Input
+    readonly visible?: "all" | "sinceJoin"
+  }
   /** How long a room without members is kept; 1 minute unless said. */
   readonly idleTimeout?: Duration.Input
   /** Messages that may wait for the room; 1,024 unless said. One more is answered `Overloaded`. */

@@ -60,6 +60,12 @@ export interface Definition {
   readonly requests?: { readonly [name: string]: RequestDefinition }
   readonly notices?: { readonly [name: string]: SchemaOrFields }
   readonly events?: { readonly [name: string]: SchemaOrFields | Volatile }
+  /**
+   * What becomes of a member that does not read reliable events fast enough, once its outbox is full: `"disconnect"`, the
+   * default, closes it with 4409. With `"catchUp"` no more events wait for it; once it reads again it gets them from the
+   * log, in order, or a fresh snapshot if they have left. Needs the option `history` of `toLayer`.
+   */
+  readonly whenFull?: "disconnect" | "catchUp"
 }
 
 // ------------------------------------------------------------- validation

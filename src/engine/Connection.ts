@@ -82,6 +82,7 @@ export class Connection implements Transport.SocketHandler, Beating {
       onOverflow: () => this.shut(CloseCode.slowConsumer),
       onStalled: shared.onStalled,
       stats: core.stats,
+      beforeHandOver: core.hub.commits?.commit,
       onRoom: () => this.goOn()
     })
     this.rate = new FrameRate(shared.users, core.now())

@@ -1,14 +1,12 @@
 /**
  * The engine: serves rooms and topics on a transport, and lets the rest of the application publish to them.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Scope from "effect/Scope"
-import { Group } from "../actor/Home.ts"
+import type * as Scope from "effect/Scope"
 import type { EmitError, Emitted } from "../contract/Behavior.ts"
 import type * as Definition from "../contract/Definition.ts"
 import * as Identity from "../contract/Identity.ts"
@@ -18,23 +16,20 @@ import type * as Contract from "../wire/Contract.ts"
 import * as Acceptor from "./Acceptor.ts"
 import { Addresses, Connections } from "./Addresses.ts"
 import type { Connection, Shared } from "./Connection.ts"
-import type { Core } from "./Core.ts"
+import * as Core from "./Core.ts"
 import { Deadlines } from "./Deadlines.ts"
 import * as Drain from "./Drain.ts"
 import * as DrainPoll from "./DrainPoll.ts"
 import type * as Endpoint from "./EndpointDefinition.ts"
 import { EndpointHost } from "./EndpointHost.ts"
-import * as Fate from "./Fate.ts"
+import type * as Fate from "./Fate.ts"
 import * as Gauges from "./Gauges.ts"
 import * as Heartbeat from "./Heartbeat.ts"
-import { Hub } from "./Hub.ts"
-import { Ids } from "./Ids.ts"
 import * as Limits from "./Limits.ts"
 import * as Probes from "./Probes.ts"
 import * as Publish from "./Publish.ts"
 import type { RawGroups } from "./RawGroups.ts"
 import { RoomHost } from "./RoomHost.ts"
-import { Stats as Meters } from "./Stats.ts"
 import { eventName, TopicHost } from "./TopicHost.ts"
 import type { Address, ListenError } from "./Transport.ts"
 import { Transport } from "./Transport.ts"
@@ -162,7 +157,10 @@ type AnyOptions = Options<ReadonlyArray<ServedLayer | Topic.Any>, ReadonlyArray<
 
 const make = Effect.fnUntraced(function*(options: AnyOptions) {
   const transport = yield* Transport
-  const core = yield* makeCore({ ...Limits.defaults, ...options.limits }, options.http?.metrics === true)
+  const limits = { ...Limits.defaults, ...options.limits }
+  const addresses = new Addresses(limits.connectionsPerAddress)
+  const connections = new Connections<Connection>(addresses)
+  const core = yield* Core.make(limits, options.http?.metrics === true, connections)
   const rooms = new Map<string, RoomHost>()
   const topics = new Map<string, TopicHost>()
   const authenticators = new Map<string, Identity.AuthenticatorService>()
@@ -187,8 +185,6 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
       authenticators.set(key, authenticator)
     }
   }
-  const addresses = new Addresses(core.limits.connectionsPerAddress)
-  const connections = new Connections<Connection>(addresses)
   const users = new Users(core.limits, authenticators, core.now)
   const drain = new Drain.Drain(core, options.drain ?? {})
   const shared: Shared = {
@@ -227,6 +223,12 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
     (address.url === "" ? "attached" : `listening on ${address.url}`) + (path === undefined ? "" : `, rooms at ${path}`)
   )
 
+  /** Whoever publishes from outside is answered once it is durable, if it is to be. */
+  const kept = <A, E>(published: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+    const { commits } = core.hub
+    return commits === undefined ? published : Effect.tap(published, () => commits.commit() ? Effect.void : notKept)
+  }
+
   const engine = Engine.of({
     address,
     connections: Effect.sync(() => connections.size + endpoints.size),
@@ -254,7 +256,7 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
         const channel = host.channel(encodedKey(host.contract, key))
         return channel === undefined
           ? full
-          : Publish.publish(channel, event, compiled, payload, null, core.limits.eventBytes)
+          : kept(Publish.publish(channel, event, compiled, payload, null, core.limits.eventBytes))
       }),
     publish: (topic, key, payload) =>
       Effect.suspend(() => {
@@ -265,7 +267,7 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
         const channel = host.channel(encodedKey(host.contract, key))
         return channel === undefined
           ? full
-          : Publish.publish(channel, eventName, host.contract, payload, null, core.limits.eventBytes)
+          : kept(Publish.publish(channel, eventName, host.contract, payload, null, core.limits.eventBytes))
       })
   })
   endpoints.provide(Context.add(yield* Effect.context<never>(), Engine, engine))
@@ -276,26 +278,12 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
 const webHandler = (fetch: (request: Request) => Response | Promise<Response>): Acceptor.Fetch => (request) =>
   fetch(request)
 
+const notKept = Effect.die(new Error("heddle: the event could not be kept, and was not delivered"))
+
 const full = Effect.die(new Error("heddle: as many rooms and topics are in use as the limit `rooms` allows"))
 
 const encodedKey = (contract: Contract.CompiledRoom | Contract.CompiledTopic, key: unknown): string =>
   Result.getOrThrow(contract.key.encode(key))
-
-const makeCore = Effect.fnUntraced(function*(limits: Limits.Limits, isMeasured: boolean) {
-  // Forked first, so that it closes last: rooms and connections are there for what happens when the engine closes.
-  const scope = yield* Scope.fork(yield* Effect.scope)
-  const context = Context.add(yield* Effect.context<never>(), Scope.Scope, scope)
-  const clock = yield* Clock.Clock
-  const nextId = yield* yield* Ids
-  const now = () => clock.currentTimeMillisUnsafe()
-  const hub = new Hub({ maxChannels: limits.rooms, historyBytes: limits.historyBytes, now, nextEpoch: nextId })
-  const stats = isMeasured ? new Meters(context) : undefined
-  if (stats !== undefined) yield* Scope.addFinalizer(scope, Effect.sync(() => stats.end()))
-  const actors = new Group()
-  yield* Scope.addFinalizer(scope, actors.close)
-  const core: Core = { limits, hub, stats, drops: Fate.noDrops(), now, nextId, context, scope, actors }
-  return core
-})
 
 /**
  * Emits an event of a room from outside of it, as from an HTTP handler or a job; see `Handle.emit`.

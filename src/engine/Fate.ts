@@ -9,15 +9,18 @@ export interface Outgoing extends Codec.Encoded {
   readonly fate?: Fate | undefined
 }
 
-/** The fate of a volatile event, as the outbox needs it. */
+/** The fate of an event, as the outbox needs it. */
 export type Fate =
   | { readonly _tag: "dropOldest" }
   | { readonly _tag: "dropNewest" }
   /** Among frames of one slot only the newest waits. */
   | { readonly _tag: "conflate"; readonly slot: string }
+  /** It is not taken, for its receiver gets it from the log once there is room. */
+  | { readonly _tag: "catchUp" }
 
 const dropOldest: Fate = { _tag: "dropOldest" }
 const dropNewest: Fate = { _tag: "dropNewest" }
+const catchUp: Fate = { _tag: "catchUp" }
 
 /**
  * From what the contract says to the fate of one event; the key of a conflated one is computed here, once.
@@ -25,7 +28,7 @@ const dropNewest: Fate = { _tag: "dropNewest" }
  * Whom an event excepts is a part of its slot: who skips it must not lose the one before it.
  */
 export const of = (
-  chosen: Definition.Fate | undefined,
+  chosen: Definition.Fate | "catchUp" | undefined,
   channel: number,
   name: string,
   payload: unknown,
@@ -39,6 +42,8 @@ export const of = (
       return dropOldest
     case "dropNewest":
       return dropNewest
+    case "catchUp":
+      return catchUp
     default:
       return {
         _tag: "conflate",

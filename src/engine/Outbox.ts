@@ -10,6 +10,8 @@
  * - `dropNewest`: the new event is dropped.
  * - `conflate`: a newer event of the same key takes the place of the one that waits, whether or not the bound is reached.
  *   It goes to the end, so that no event overtakes another; the newest of each key is never dropped.
+ * - `catchUp`: the new event is refused, once waiting events of the first two fates have left: its receiver gets it from the
+ *   log, as all that is fed to an outbox, and that is never more than there is room for.
  * - Everything else, replies, presence and control among it, is never dropped. For it, and for the newest of a key, waiting
  *   events of the first two fates leave, the oldest first; if that is not enough the peer is disconnected with 4409.
  *
@@ -19,11 +21,19 @@
 import type * as Codec from "../wire/Codec.ts"
 import * as Fate from "./Fate.ts"
 import type { Outgoing } from "./Fate.ts"
+import { type Feed, Feeds } from "./Feeds.ts"
 import { type Delivery, Followed } from "./Followed.ts"
 import * as Limits from "./Limits.ts"
 import type { Packing } from "./Packing.ts"
 import type { Stats } from "./Stats.ts"
 import type * as Transport from "./Transport.ts"
+
+/** What became of a frame: it waits for the end of the tick, something was dropped for it, or it was not taken. */
+export type Pushed = typeof queued | typeof dropped | typeof refused
+export const queued = 0
+export const dropped = 1
+/** Only of frames that catch up. */
+export const refused = 2
 
 /** What waits until the runtime has room. */
 export interface Stalled {
@@ -45,6 +55,8 @@ export interface Options {
   readonly stats?: Stats | undefined
   /** A tick has ended, or the runtime had room: some of what waited may have left. For who waits until it has. */
   readonly onRoom?: () => void
+  /** Called before anything is handed over; with false nothing is. */
+  readonly beforeHandOver?: (() => boolean) | undefined
   /** What all outboxes of the engine have dropped. */
   readonly drops?: Fate.Drops
 }
@@ -66,6 +78,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   private countedFrames = 0
   private droppedFrames = 0
   private followed: Followed | undefined
+  private feeds: Feeds | undefined
   private closed = false
 
   constructor(socket: Transport.Socket, packing: Packing<C>, options: Options) {
@@ -90,20 +103,26 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     return this.frames.length
   }
 
+  get isClosed(): boolean {
+    return this.closed
+  }
+
   /**
    * Appends a frame; it leaves when the tick ends. Answers whether something was dropped for it: the frame itself, what
    * waited, or the connection. Nothing happens once the outbox is closed.
    */
-  push(frame: Outgoing): boolean {
-    if (this.closed) return false
+  push(frame: Outgoing): Pushed {
+    if (this.closed) return queued
     if (this.stalled) return this.wait(frame)
+    if (this.bytes + frame.bytes > this.options.maxTickBytes) {
+      if (frame.fate?._tag === "catchUp") return refused
+      this.frames.push(frame)
+      this.overflow()
+      return dropped
+    }
     this.frames.push(frame)
     this.bytes += frame.bytes
     this.options.stats?.sent(frame)
-    if (this.bytes > this.options.maxTickBytes) {
-      this.overflow()
-      return true
-    }
     if (this.scheduled) {
       // Half full within one tick: what the runtime can take now need not wait for the end of it.
       if (this.bytes > this.options.maxBytes / 2 || this.frames.length > this.options.maxFrames / 2) this.handOver()
@@ -111,7 +130,25 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
       this.scheduled = true
       this.socket.tickEnd(this.flush)
     }
-    return false
+    return queued
+  }
+
+  /** Whether a feed may push so many bytes: a quarter is for feeds, so that there is room for what cannot wait. */
+  takes(bytes: number): boolean {
+    return this.frames.length === 0 ||
+      (this.bytes + bytes <= this.options.maxBytes / 4 && this.frames.length < this.options.maxFrames / 4)
+  }
+
+  /** Has a feed pull whenever there may be room, until it has pushed everything. */
+  feed(feed: Feed): void {
+    this.feeds ??= new Feeds()
+    this.feeds.add(feed)
+  }
+
+  /** There may be room. */
+  private pull(): void {
+    if (this.feeds?.pull() === true) this.feeds = undefined
+    this.options.onRoom?.()
   }
 
   /** Tells a delivery when the frame that was just pushed has left, unless it has already. */
@@ -123,25 +160,25 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
 
   // ------------------------------------------------------------- while the runtime is full
 
-  private wait(frame: Outgoing): boolean {
+  private wait(frame: Outgoing): Pushed {
     const { fate } = frame
     const before = this.droppedFrames
     if (fate?._tag === "conflate") this.conflate(fate.slot, frame)
     if (!this.fits(frame) && (fate?._tag === "dropNewest" || !this.makeRoom(frame))) {
-      if (fate?._tag === "dropOldest" || fate?._tag === "dropNewest") {
-        this.drop([frame], fate._tag)
-        return true
+      if (fate?._tag === "catchUp") return refused
+      if (fate?._tag === "dropOldest" || fate?._tag === "dropNewest") this.drop([frame], fate._tag)
+      else {
+        this.frames.push(frame)
+        this.overflow()
       }
-      this.frames.push(frame)
-      this.overflow()
-      return true
+      return dropped
     }
     this.frames.push(frame)
     this.bytes += frame.bytes
     this.countedBytes += frame.bytes
     this.countedFrames++
     this.options.stats?.sent(frame)
-    return this.droppedFrames !== before
+    return this.droppedFrames === before ? queued : dropped
   }
 
   private fits({ bytes }: Outgoing): boolean {
@@ -177,7 +214,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
 
   /** Counts frames that were dropped by their fate, here or while they were held back for this outbox. */
   lose(frames: ReadonlyArray<Outgoing>): void {
-    for (const frame of frames) this.drop([frame], frame.fate!._tag)
+    for (const frame of frames) this.drop([frame], frame.fate!._tag as keyof Fate.Drops)
   }
 
   private uncount({ bytes }: Outgoing): void {
@@ -211,7 +248,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
       this.stalled = true
       this.options.onStalled(this)
     }
-    this.options.onRoom?.()
+    this.pull()
   }
 
   /** The runtime may have room again. Answers whether nothing waits any more. */
@@ -224,7 +261,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
       this.countedBytes = 0
       this.countedFrames = 0
     }
-    this.options.onRoom?.()
+    this.pull()
     return isEmpty
   }
 
@@ -244,9 +281,15 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     this.options.onOverflow()
   }
 
+  /** Drops everything, for none of it may be sent. */
+  abort(): void {
+    if (!this.closed) this.followed?.left(this.discard())
+  }
+
   private discard(): ReadonlyArray<Outgoing> {
     const { frames } = this
     this.closed = true
+    this.feeds = undefined
     this.frames = []
     this.bytes = 0
     return frames
@@ -254,6 +297,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
 
   /** Gives the runtime what it can take now. */
   handOver(): void {
+    if (this.options.beforeHandOver !== undefined && this.frames.length > 0 && !this.options.beforeHandOver()) return
     while (this.frames.length > 0 && this.socket.bufferedAmount() < Limits.handOverBytes) {
       this.idleSweeps = 0
       const frames = this.nextMessage()

@@ -9,9 +9,9 @@ import type * as Codec from "../wire/Codec.ts"
 import type * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
 import { json } from "../wire/Json.ts"
+import type { Channel } from "./Channel.ts"
 import * as Fate from "./Fate.ts"
 import { Delivery } from "./Followed.ts"
-import type { Channel } from "./Hub.ts"
 
 /** The payload in the form of the wire. */
 export const encodePayload = (
@@ -51,16 +51,11 @@ export const publish = (
     : channel.event(name, wire.success, except)
   const encoded = encodeFrame(name, frame, json, limit)
   if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
+  const outgoing = Fate.withFate(encoded.success, Fate.of(event.fate, channel.id, name, payload, except))
   const dropped = frame._tag === "event"
-    ? channel.publish(frame, encoded.success, json, delivery)
-    : channel.deliver(
-      frame,
-      Fate.withFate(encoded.success, Fate.of(event.fate, channel.id, name, payload, except)),
-      json,
-      undefined,
-      delivery
-    )
-  return Effect.succeed({ offset: channel.log.offset, dropped })
+    ? channel.publish(frame, outgoing, delivery)
+    : channel.deliver(frame, outgoing, undefined, delivery)
+  return Effect.succeed({ offset: channel.head, dropped })
 }
 
 /** Publishes, and waits until every outbox has handed it over, but not for longer than `millis`. */

@@ -10,15 +10,17 @@ import * as RequestError from "../contract/RequestError.ts"
 import type * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
 import { json } from "../wire/Json.ts"
+import type { Channel } from "./Channel.ts"
 import type { Core } from "./Core.ts"
 import { logError } from "./Core.ts"
-import type { Channel, Subscription } from "./Hub.ts"
 import * as Presence from "./Presence.ts"
+import * as Recovery from "./Recovery.ts"
 import type { RoomMember } from "./RoomMember.ts"
 import { RoomMembership } from "./RoomMembership.ts"
 import { Leave, senderOf } from "./RoomMessage.ts"
 import type { Control, Join, Message, Request } from "./RoomMessage.ts"
 import type { Session } from "./Session.ts"
+import type { Owed, Subscription } from "./Subscription.ts"
 
 /** What a room is made for. */
 export interface Options {
@@ -29,6 +31,8 @@ export interface Options {
   readonly deadline: number
   /** How long a crash counts against the member that caused it, in milliseconds. */
   readonly crashMillis: number
+  /** Which of the events that are kept a member may see: all, or those since it joined. */
+  readonly visible: "all" | "sinceJoin"
   /** The last member left, or the first join was refused. */
   readonly onEmpty: () => void
 }
@@ -63,23 +67,25 @@ export class Room {
     const wire = this.contract.requests.get(name)!.success.encode(value)
     if (Result.isFailure(wire)) {
       this.report(`${name} answered with something that is not in the contract`, wire.failure)
-      return member.session.refuse(ref, new RequestError.HandlerFailed())
+      return member.session.refuse(ref, new RequestError.HandlerFailed(), member.answers)
     }
     const { codec } = member.session.outbox
     const encoded = codec.encode({ _tag: "ok", ref, value: wire.success })
     const max = this.core.limits.replyBytes
-    if (encoded.bytes > max) return member.session.refuse(ref, new RequestError.LimitExceeded({ limit: "reply", max }))
+    if (encoded.bytes > max) {
+      return member.session.refuse(ref, new RequestError.LimitExceeded({ limit: "reply", max }), member.answers)
+    }
     member.session.pending.delete(ref)
-    member.session.outbox.push(encoded)
+    member.answers.push(encoded)
   }
 
   replyFailure({ member, name, ref }: Request, error: unknown): void {
     const wire = this.contract.requests.get(name)!.error?.encode(error)
     if (wire !== undefined && Result.isSuccess(wire)) {
-      return member.session.answer({ _tag: "failed", ref, error: wire.success })
+      return member.session.answer({ _tag: "failed", ref, error: wire.success }, member.answers)
     }
     this.report(`${name} failed with something that is not in the contract`, error)
-    member.session.refuse(ref, new RequestError.HandlerFailed())
+    member.session.refuse(ref, new RequestError.HandlerFailed(), member.answers)
   }
 
   /** A join that came to nothing: a room without members is idle. */
@@ -132,16 +138,13 @@ export class Room {
   /** Answers a join: the member's state at its position, then everything after it. */
   welcome(join: Join, member: RoomMember, position: Frame.Position, snapshot: unknown): void {
     const { ref, session } = join
-    const missed = join.position === null
-      ? undefined
-      : Presence.replayable(this.channel.log.since(join.position, this.core.now()), this.core.limits)
+    const start = Recovery.begin(this.channel.log, join, position, this.core.now(), this.floorOf(member))
     const joined = session.outbox.codec.encode({
       _tag: "joined",
       ref,
       channel: this.channel.id,
       memberId: member.id,
-      position: missed === undefined ? position : join.position!,
-      recovered: missed !== undefined,
+      ...start,
       snapshot
     })
     const max = this.core.limits.replyBytes
@@ -153,24 +156,20 @@ export class Room {
     session.outbox.push(joined)
     this.announce(member, member.subscription)
     Presence.sendAll(this, member)
-    // The log may have what was held back too: a replay ends where holding began.
-    for (const entry of missed ?? []) {
-      if (entry.frame.offset <= position[2]) session.send(entry.frame)
-    }
-    member.subscription!.release()
+    member.subscription!.release(start.position[2])
     if (session.ended || join.cancelled !== undefined) {
       this.actor.controlUnsafe(new Leave(member, "lost", "the session ended"))
     }
   }
 
   /** Tells a member its state again, after which it sees every event behind the position. */
-  resync(member: RoomMember, position: Frame.Position, snapshot: unknown): void {
+  resync(member: RoomMember, position: Frame.Position, snapshot: unknown, reason: Owed): void {
     const { outbox } = member.session
     const synced = outbox.codec.encode({
       _tag: "synced",
       channel: this.channel.id,
       position,
-      reason: "restarted",
+      reason,
       snapshot
     })
     if (synced.bytes > this.core.limits.replyBytes) {
@@ -178,8 +177,13 @@ export class Room {
       return
     }
     outbox.push(synced)
-    Presence.sendAll(this, member)
+    Presence.sendAll(this, member, true)
     member.subscription?.release()
+  }
+
+  /** The last offset of what a member may not see. */
+  floorOf(member: RoomMember): number {
+    return this.options.visible === "sinceJoin" ? member.since : 0
   }
 
   /** Tells everybody a member's presence, but for one who is told in another way. */
@@ -215,7 +219,7 @@ export class Room {
   }
 
   private deliver(frame: Frame.ServerFrame, except?: Subscription): void {
-    this.channel.deliver(frame, json.encode(frame), json, except)
+    this.channel.deliver(frame, json.encode(frame), except)
   }
 
   // ------------------------------------------------------------- the actor's hooks
@@ -235,7 +239,7 @@ export class Room {
   private giveUp(message: Message | Control, why: Abandoned): void {
     switch (message._tag) {
       case "Request":
-        return message.member.session.refuse(message.ref, this.abandonment(why))
+        return message.member.session.refuse(message.ref, this.abandonment(why), message.member.answers)
       case "Join": {
         const { member } = message
         if (member !== undefined && member.left === undefined) {

@@ -15,11 +15,11 @@ import type { BehaviorService } from "../contract/Room.ts"
 import * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
 import { json } from "../wire/Json.ts"
+import type { Channel } from "./Channel.ts"
 import type { Core } from "./Core.ts"
 import { logError } from "./Core.ts"
-import type { Channel } from "./Hub.ts"
-import type { Retention } from "./Log.ts"
 import * as Log from "./Log.ts"
+import type { Retention } from "./LogStore.ts"
 import { Room } from "./Room.ts"
 import { RoomHandle } from "./RoomHandle.ts"
 import { makeInstance } from "./RoomInstance.ts"
@@ -62,10 +62,16 @@ export class RoomHost {
     this.deadline = millis(behavior.options.deadline ?? core.limits.handler)
     this.crashMillis = millis((behavior.options.supervision?.intensity ?? defaultIntensity).within)
     this.retention = retentionOf(behavior.options)
+    if (this.contract.catchesUp && this.retention.capacity === 0) {
+      throw new Error(
+        `heddle: room "${this.contract.name}" has slow members catch up, so its toLayer needs the option history`
+      )
+    }
   }
 
   /** Routes a join to its room, starting the room if need be. Everything that is wrong with it is answered. */
-  join(session: Session, { key, payload, position, ref }: Frame.ClientFrames["join"]): void {
+  join(session: Session, frame: Frame.ClientFrames["join"]): void {
+    const { key, payload, ref } = frame
     const decodedKey = this.contract.key.decode(key)
     if (Result.isFailure(decodedKey)) return session.refuse(ref, decodedKey.failure)
     const max = this.core.limits.joinBytes
@@ -79,7 +85,7 @@ export class RoomHost {
     if (room === undefined) {
       return session.refuse(ref, new RequestError.LimitExceeded({ limit: "rooms", max: this.core.limits.rooms }))
     }
-    const message = new Join(session, ref, this.core.nextId(), decoded.success, position)
+    const message = new Join(session, this.core.nextId(), decoded.success, frame)
     session.pending.set(ref, makePending(room, message))
     const refused = offer(room, message)
     if (refused !== undefined) session.refuse(ref, refused)
@@ -150,6 +156,7 @@ export class RoomHost {
       key,
       deadline: this.deadline,
       crashMillis: this.crashMillis,
+      visible: this.behavior.options.history?.visible ?? "all",
       onEmpty: () => {
         emptySince = this.core.now()
         if (idle === undefined) watch(this.idleMillis)

@@ -16,6 +16,7 @@ import type { Control, Join, Leave, Message, Notice, Request, Task } from "./Roo
 import type { Session } from "./Session.ts"
 import { identityContext } from "./Session.ts"
 import type { Stats } from "./Stats.ts"
+import type { Owed } from "./Subscription.ts"
 
 type Handler = (request: object) => Effect.Effect<unknown, unknown>
 
@@ -133,8 +134,10 @@ export const makeInstance = (
     message.member = member
     room.admit(member)
     // Taken before the snapshot is made: what is emitted meanwhile is held back and follows the answer.
-    const position = room.channel.log.position
+    const { position } = room.channel
+    member.since = position[2]
     member.subscription = room.channel.subscribe(session.outbox)
+    member.subscription.owner = member
     const snapshot = yield* snapshotFor(member)
     room.welcome(message, member, position, snapshot)
   })
@@ -199,12 +202,24 @@ export const makeInstance = (
       admitted.push(member)
     }
     for (const member of admitted) {
-      // As in a join: what is emitted while the snapshot is made follows it.
-      member.subscription?.hold()
-      const position = room.channel.log.position
-      room.resync(member, position, yield* snapshotFor(member))
+      // One that catches up is told once it has: there is no room for its state before.
+      if (member.subscription?.owe("restarted") !== true) yield* resync(member, "restarted")
     }
   })
+
+  /** Tells a member its state again. */
+  const resync = Effect.fnUntraced(function*(member: RoomMember, reason: Owed) {
+    if (member.left !== undefined) return
+    // As in a join: what is emitted while the snapshot is made follows it.
+    member.subscription?.suspend()
+    const { position } = room.channel
+    room.resync(member, position, yield* snapshotFor(member), reason)
+  })
+
+  room.channel.onOwed = ({ owner }, reason) => {
+    const effect = resync(owner as RoomMember, reason)
+    room.actor.controlUnsafe({ _tag: "Task", instance: handle, effect, done: Deferred.makeUnsafe() })
+  }
 
   return {
     rejoin,

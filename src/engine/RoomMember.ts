@@ -7,9 +7,9 @@ import type { EmitError, LeaveReason } from "../contract/Behavior.ts"
 import * as Identity from "../contract/Identity.ts"
 import type * as Contract from "../wire/Contract.ts"
 import * as Fate from "./Fate.ts"
-import type { Subscription } from "./Hub.ts"
 import * as Publish from "./Publish.ts"
-import type { Session } from "./Session.ts"
+import type { Answers, Session } from "./Session.ts"
+import type { Subscription } from "./Subscription.ts"
 
 export class RoomMember {
   readonly id: string
@@ -21,6 +21,8 @@ export class RoomMember {
   /** The presence in the form of the wire. */
   wirePresence: unknown
   subscription: Subscription | undefined
+  /** The head of the log when it joined. */
+  since = 0
   /** Set once, by the turn that runs its `leave` handler. */
   left: LeaveReason | undefined
   private readonly contract: Contract.CompiledRoom
@@ -38,6 +40,11 @@ export class RoomMember {
     return this.session.id
   }
 
+  /** Where answers to it go, so that they follow the events that came before them. */
+  get answers(): Answers {
+    return this.subscription ?? this.session.outbox
+  }
+
   get [Identity.Identified](): Identity.Identities {
     return this.session.identities
   }
@@ -53,9 +60,11 @@ export class RoomMember {
       const frame = { _tag: "direct", channel: this.channelId, name, payload: wire.success } as const
       const encoded = Publish.encodeFrame(name, frame, outbox.codec, this.eventBytes)
       if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
-      const outgoing = Fate.withFate(encoded.success, Fate.of(event.fate, this.channelId, name, payload, null))
+      // Of a reliable event too: it is in no log from which the member could catch up.
+      const fate = event.volatile ? Fate.of(event.fate, this.channelId, name, payload, null) : undefined
+      const outgoing = Fate.withFate(encoded.success, fate)
       if (this.subscription === undefined) outbox.push(outgoing)
-      else this.subscription.deliver(outgoing)
+      else this.subscription.deliver(outgoing, 0)
       return Effect.void
     })
   }

@@ -16,6 +16,8 @@ export class Join {
   readonly memberId: string
   readonly payload: unknown
   readonly position: Frame.Position | null
+  /** How many events back it begins, where it cannot continue. */
+  readonly last: number | null
   /** Set when nobody waits for it any more. */
   cancelled: string | undefined
   /** When it came, in seconds; 0 unless metrics are on. */
@@ -23,12 +25,18 @@ export class Join {
   /** Set once it was admitted: from then on it is owed a leave. */
   member: RoomMember | undefined
 
-  constructor(session: Session, ref: number, memberId: string, payload: unknown, position: Frame.Position | null) {
+  constructor(
+    session: Session,
+    memberId: string,
+    payload: unknown,
+    { last, position, ref }: Pick<Frame.ClientFrames["join"], "last" | "position" | "ref">
+  ) {
     this.session = session
     this.ref = ref
     this.memberId = memberId
     this.payload = payload
     this.position = position
+    this.last = last
   }
 }
 

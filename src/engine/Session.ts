@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import type { LeaveReason } from "../contract/Behavior.ts"
 import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
+import type * as Codec from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
 import * as Limits from "./Limits.ts"
 import type { Outbox } from "./Outbox.ts"
@@ -35,6 +36,11 @@ export interface Pending {
   readonly cancel: (reason: string) => void
   /** Whether a membership may come of it. */
   readonly joins: boolean
+}
+
+/** Where an answer goes. */
+export interface Answers {
+  readonly push: (frame: Codec.Encoded) => unknown
 }
 
 /** The services that differ from caller to caller. */
@@ -73,15 +79,15 @@ export class Session {
   }
 
   /** Gives the one answer to a reference. */
-  answer(frame: Frame.ServerFrame & { readonly ref: number }): void {
+  answer(frame: Frame.ServerFrame & { readonly ref: number }, to: Answers = this.outbox): void {
     this.pending.delete(frame.ref)
-    this.send(frame)
+    to.push(this.outbox.codec.encode(frame))
   }
 
-  refuse(ref: number, error: RequestError.ProtocolError): void {
+  refuse(ref: number, error: RequestError.ProtocolError, to: Answers = this.outbox): void {
     this.pending.delete(ref)
     this.stats?.refused(error._tag)
-    this.send({ _tag: "error", ref, error: RequestError.encode(error) })
+    to.push(this.outbox.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) }))
   }
 
   /** Reports what was wrong with a frame that has no answer. */

@@ -11,9 +11,9 @@ import * as RequestError from "../contract/RequestError.ts"
 import type * as Topic from "../contract/Topic.ts"
 import * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
+import type { Channel } from "./Channel.ts"
 import type { Core } from "./Core.ts"
 import { fork, logError } from "./Core.ts"
-import type { Channel } from "./Hub.ts"
 import * as Log from "./Log.ts"
 import type { Session } from "./Session.ts"
 import { identityContext } from "./Session.ts"
@@ -102,7 +102,7 @@ export class TopicHost {
       end,
       room: undefined
     })
-    session.answer({ _tag: "subscribed", ref, channel: channel.id, position: channel.log.position, recovered: false })
+    session.answer({ _tag: "subscribed", ref, channel: channel.id, position: channel.position, recovered: false })
     subscription.release()
   }
 

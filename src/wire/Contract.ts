@@ -33,7 +33,7 @@ export interface CompiledRequest {
 export interface CompiledEvent {
   readonly payload: Payload.Payload
   readonly volatile: boolean
-  readonly fate: Definition.Fate | undefined
+  readonly fate: Definition.Fate | "catchUp" | undefined
 }
 
 /** The contract of a room, ready to encode and decode every message. */
@@ -49,6 +49,8 @@ export interface CompiledRoom {
   readonly requests: ReadonlyMap<string, CompiledRequest>
   readonly notices: ReadonlyMap<string, Payload.Payload>
   readonly events: ReadonlyMap<string, CompiledEvent>
+  /** A slow member is fed reliable events from the log. */
+  readonly catchesUp: boolean
 }
 
 /** The contract of a topic, ready to encode and decode what is published. */
@@ -113,13 +115,17 @@ const compiler = (kind: string, name: string) => {
         return [message, compile(definition, where)]
       })
     )
-  const event = (definition: Definition.SchemaOrFields | Definition.Volatile, where: string): CompiledEvent => {
+  const event = (
+    definition: Definition.SchemaOrFields | Definition.Volatile,
+    where: string,
+    whenFull?: "catchUp"
+  ): CompiledEvent => {
     const volatile = isVolatile(definition)
     const schema = volatile ? definition["~heddle/Volatile"] : definition
     return {
       payload: part(volatile ? `volatile ${where}` : where, () => Payload.compile(schema, "payload")),
       volatile,
-      fate: volatile ? definition["~heddle/Fate"] : undefined
+      fate: volatile ? definition["~heddle/Fate"] : whenFull
     }
   }
   const key = (schema: Schema.ConstraintCodec<unknown, string> | undefined): Key => {
@@ -133,6 +139,7 @@ const compiler = (kind: string, name: string) => {
 const makeRoom = (contract: Definition.Any): CompiledRoom => {
   const definition = contract[Definition.TypeId]
   const { event, fingerprint, key, messages, part } = compiler("room", contract.roomName)
+  const whenFull = definition.whenFull === "catchUp" ? "catchUp" : undefined
   const declared = (where: string, schema: Definition.SchemaOrFields | undefined, levels?: number) =>
     part(where, () => schema === undefined ? undefined : Payload.compile(schema, where, levels))
   return {
@@ -153,7 +160,8 @@ const makeRoom = (contract: Definition.Any): CompiledRoom => {
       definition.notices,
       (notice, where) => part(where, () => Payload.compile(notice, "payload"))
     ),
-    events: messages("event", definition.events, event),
+    events: messages("event", definition.events, (one, where) => event(one, where, whenFull)),
+    catchesUp: whenFull !== undefined,
     fingerprint: fingerprint()
   }
 }

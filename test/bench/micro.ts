@@ -12,6 +12,7 @@ import { Group } from "../../src/actor/Home.ts"
 import * as Mailbox from "../../src/actor/Mailbox.ts"
 import { Hub } from "../../src/engine/Hub.ts"
 import * as Log from "../../src/engine/Log.ts"
+import type { Retention } from "../../src/engine/LogStore.ts"
 import { Outbox } from "../../src/engine/Outbox.ts"
 import { Joiner } from "../../src/engine/Packing.ts"
 import type * as Codec from "../../src/wire/Codec.ts"
@@ -179,7 +180,7 @@ const fail = () => {
 
 const members = 1_000
 
-const publishing = (retention: Log.Retention, burst: number) => {
+const publishing = (retention: Retention, burst: number) => {
   const hub = new Hub({ maxChannels: 1, historyBytes: 1 << 28, now: () => 0, nextEpoch: () => "epoch" })
   const channel = hub.open("bench/room", retention)!
   const runtime = recordingRuntime()
@@ -188,7 +189,7 @@ const publishing = (retention: Log.Retention, burst: number) => {
     for (let done = 0; done < count; done += members * burst) {
       for (let i = 0; i < burst; i++) {
         const frame = channel.event("Said", payload, null)
-        channel.publish(frame, json.encode(frame), json)
+        channel.publish(frame, json.encode(frame))
       }
       runtime.tick()
     }

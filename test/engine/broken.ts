@@ -5,14 +5,16 @@ import { Scope } from "effect"
 import { Cell } from "../../src/actor/Cell.ts"
 import { Handle } from "../../src/actor/Handle.ts"
 import { Restarts } from "../../src/actor/Supervision.ts"
+import { Channel } from "../../src/engine/Channel.ts"
 import { Drain } from "../../src/engine/Drain.ts"
-import { Channel, Subscription } from "../../src/engine/Hub.ts"
 import { Outbox } from "../../src/engine/Outbox.ts"
 import { Room } from "../../src/engine/Room.ts"
 import { RoomHandle } from "../../src/engine/RoomHandle.ts"
 import { RoomMembership } from "../../src/engine/RoomMembership.ts"
 import { Leave } from "../../src/engine/RoomMessage.ts"
 import { Session } from "../../src/engine/Session.ts"
+import { Subscription } from "../../src/engine/Subscription.ts"
+import type { Encoded } from "../../src/wire/Codec.ts"
 import type { Fault } from "./laws.ts"
 
 /** Replaces methods of a class for as long as the fault lasts; each gets the real one first. */
@@ -79,10 +81,11 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
     law: "cause before effect",
     fault: patch(Room, {
       reply(real, message, value) {
-        const { outbox } = message.member.session
-        outbox.push = outbox.jump
+        const { session, subscription } = message.member
+        const to = subscription ?? session.outbox
+        to.push = (frame: Encoded) => session.outbox.jump(frame)
         real(message, value)
-        delete outbox.push
+        delete to.push
       }
     })
   },
@@ -116,14 +119,14 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
   },
   "delivers events between a new state and its position": {
     law: "a restart leaves no gap",
-    fault: patch(Subscription, { hold: () => {} })
+    fault: patch(Subscription, { suspend: () => {} })
   },
   "skips an event for one member": {
     law: "all members see contiguous offsets",
     fault: patch(Channel, {
-      publish(real, frame, encoded, codec) {
+      publish(real, frame, encoded) {
         const hidden = frame.offset % 7 === 0 ? this.subscriptions.pop() : undefined
-        real(frame, encoded, codec)
+        real(frame, encoded)
         if (hidden !== undefined) this.subscriptions.push(hidden)
       }
     })
@@ -131,8 +134,8 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
   "tells members apart: two see different events at one offset": {
     law: "all members see the same events",
     fault: patch(Subscription, {
-      deliver(real, frame) {
-        real({ ...frame, data: String(frame.data).replace(/"number":3\}/, `"number":4}`) })
+      deliver(real, frame, offset) {
+        real({ ...frame, data: String(frame.data).replace(/"number":3\}/, `"number":4}`) }, offset)
       }
     })
   },

@@ -47,6 +47,29 @@ const emit = (text: string) => Effect.andThen(Engine.emit(Lab, "a", "Said", { te
 const echo: Script = { do: (_, __, what) => Effect.succeed(x(Number(what))) }
 const hang: Script = { do: () => Effect.never }
 
+/** So many events and one more, while the answer of a join is being made. */
+const holding = ({ peer }: Stage, most: number, text: string) =>
+  Effect.gen(function*() {
+    const one = yield* peer()
+    one.sendJoin("lab", "a", { name: "ada" })
+    yield* settle
+    for (let index = 0; index < most; index++) {
+      assert.strictEqual((yield* Engine.emit(Lab, "a", "Blinked", { text })).dropped, 0)
+    }
+    assert.strictEqual((yield* Engine.emit(Lab, "a", "Blinked", { text })).dropped, 1)
+    assert.isUndefined(one.closed)
+  })
+
+/** The newest so many of one more. */
+const paging = ({ member }: Stage, most: number, text: string) =>
+  Effect.gen(function*() {
+    const { channel, one } = yield* member
+    for (let index = 0; index <= most; index++) yield* Engine.emit(Lab, "a", "Said", { text })
+    one.ask({ _tag: "history", channel, before: null, limit: 1_000 })
+    const { events, more } = yield* one.next("page")
+    assert.deepStrictEqual([events.length, events[0]![0], more], [most, 2, true])
+  })
+
 /** Frames that are counted and need no room: of each, whether it was too many. */
 const burst = (peer: Peer, frames: number) =>
   Effect.map(
@@ -517,6 +540,26 @@ const cases: { readonly [B in Bound]: Case } = {
         yield* stage.pass(1)
         assert.strictEqual(yield* stage.engine.connections, 0)
       })
+  },
+  heldFrames: {
+    means: "drops events that may be dropped",
+    script: { snapshot: () => Effect.as(Effect.sleep(1_000), "taken") },
+    crossing: (stage) => holding(stage, Limits.heldFrames, "")
+  },
+  heldBytes: {
+    means: "drops events that may be dropped",
+    script: { snapshot: () => Effect.as(Effect.sleep(1_000), "taken") },
+    crossing: (stage) => holding(stage, 4, x(Limits.heldBytes / 4 - 1_000))
+  },
+  pageEvents: {
+    means: "gives no more of the past at once",
+    room: { history: { capacity: 1_000 } },
+    crossing: (stage) => paging(stage, Limits.pageEvents, "")
+  },
+  pageBytes: {
+    means: "gives no more of the past at once",
+    room: { history: { capacity: 1_000 } },
+    crossing: (stage) => paging(stage, 4, x(Limits.pageBytes / 4 - 100))
   },
   chargedCrashes: {
     means: "closes with 4500",

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { noDrops, type Outgoing } from "../../src/engine/Fate.ts"
 import { Delivery } from "../../src/engine/Followed.ts"
-import { Outbox } from "../../src/engine/Outbox.ts"
+import { dropped, Outbox, queued } from "../../src/engine/Outbox.ts"
 import { Joiner } from "../../src/engine/Packing.ts"
 import { json } from "../../src/wire/Json.ts"
 import { conflated, fateLaws, faults, frame, newest, oldest } from "./fates.ts"
@@ -29,7 +29,7 @@ const make = (
   state.buffered = 64 * KiB
   outbox.push(frame("first"))
   state.tick()
-  const push = (...frames: ReadonlyArray<Outgoing>) => frames.map((one) => outbox.push(one))
+  const push = (...frames: ReadonlyArray<Outgoing>) => frames.map((one) => outbox.push(one) === dropped)
   /** What the peer gets once it reads. */
   const read = () => {
     state.buffered = 0
@@ -124,7 +124,7 @@ describe("dropOldest", () => {
     state.buffered = 64 * KiB
     outbox.push(frame("large", 990))
     state.tick()
-    assert.deepStrictEqual([outbox.push(old("a")), outbox.push(old("b")), outbox.queuedBytes], [false, true, 1_000])
+    assert.deepStrictEqual([outbox.push(old("a")), outbox.push(old("b")), outbox.queuedBytes], [queued, dropped, 1_000])
   })
 })
 

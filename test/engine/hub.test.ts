@@ -3,6 +3,7 @@ import { withFate } from "../../src/engine/Fate.ts"
 import { Delivery } from "../../src/engine/Followed.ts"
 import { Hub } from "../../src/engine/Hub.ts"
 import * as Log from "../../src/engine/Log.ts"
+import type { Retention } from "../../src/engine/LogStore.ts"
 import { Outbox } from "../../src/engine/Outbox.ts"
 import { Joiner } from "../../src/engine/Packing.ts"
 import { json } from "../../src/wire/Json.ts"
@@ -11,84 +12,7 @@ import { recordingSocket } from "./recordingSocket.ts"
 const eventAt = (offset: number, name = "Said", channel = 1) =>
   ({ _tag: "event", channel, offset, name, payload: { offset }, except: null }) as const
 
-const forever = (capacity: number): Log.Retention => ({ capacity, timeToLive: Infinity })
-
-describe("Log", () => {
-  const fill = (log: Log.Log, count: number, at = 0) => {
-    for (let index = 0; index < count; index++) log.append(eventAt(log.offset + 1), 10, at)
-    return log
-  }
-  const offsets = (entries: ReadonlyArray<Log.Entry> | undefined) => entries?.map(({ frame }) => frame.offset)
-
-  it("counts from 1, and begins at 0", () => {
-    const log = new Log.Log("e", Log.nothing)
-    assert.deepStrictEqual(log.position, ["e", 1, 0])
-    fill(log, 3)
-    assert.deepStrictEqual([log.offset, log.position, log.size, log.bytes], [3, ["e", 1, 3], 0, 0])
-  })
-
-  it("keeps the newest, as many as its capacity", () => {
-    const log = fill(new Log.Log("e", forever(3)), 100)
-    assert.deepStrictEqual([log.size, log.bytes], [3, 30])
-    assert.deepStrictEqual(offsets(log.since(["e", 1, 97], 0)), [98, 99, 100])
-  })
-
-  it("gives nothing, rather than a part, when an event that was missed has left", () => {
-    const log = fill(new Log.Log("e", forever(3)), 100)
-    assert.isUndefined(log.since(["e", 1, 96], 0))
-    assert.isUndefined(log.since(["e", 1, 0], 0))
-  })
-
-  it("gives an empty list to who missed nothing, also when it keeps nothing", () => {
-    assert.deepStrictEqual(fill(new Log.Log("e", forever(3)), 7).since(["e", 1, 7], 0), [])
-    assert.deepStrictEqual(fill(new Log.Log("e", Log.nothing), 7).since(["e", 1, 7], 0), [])
-    assert.deepStrictEqual(new Log.Log("e", Log.nothing).since(["e", 1, 0], 0), [])
-  })
-
-  it("refuses a position of another epoch, another term, or from the future", () => {
-    const log = fill(new Log.Log("e", forever(10)), 5)
-    assert.isUndefined(log.since(["other", 1, 5], 0))
-    assert.isUndefined(log.since(["e", 2, 5], 0))
-    assert.isUndefined(log.since(["e", 1, 6], 0))
-    assert.deepStrictEqual(offsets(log.since(["e", 1, 4], 0)), [5])
-  })
-
-  it("gives nothing past the time to live, and keeps what is younger", () => {
-    const log = new Log.Log("e", { capacity: 10, timeToLive: 1_000 })
-    fill(log, 2, 0)
-    fill(log, 2, 600)
-    assert.deepStrictEqual(offsets(log.since(["e", 1, 0], 999)), [1, 2, 3, 4])
-    assert.isUndefined(log.since(["e", 1, 1], 1_000))
-    assert.deepStrictEqual(offsets(log.since(["e", 1, 2], 1_599)), [3, 4])
-    assert.isUndefined(log.since(["e", 1, 2], 1_600))
-    assert.deepStrictEqual(log.since(["e", 1, 4], 1_600), [])
-  })
-
-  it("lets the old leave when something is appended after their time", () => {
-    const log = new Log.Log("e", { capacity: 10, timeToLive: 1_000 })
-    fill(log, 5, 0)
-    fill(log, 1, 1_000)
-    assert.deepStrictEqual([log.size, log.bytes, log.oldest], [1, 10, 1_000])
-  })
-
-  it("agrees with a plain list over many appends and drops", () => {
-    const log = new Log.Log("e", forever(50))
-    const plain: Array<number> = []
-    for (let step = 1; step <= 2_000; step++) {
-      log.append(eventAt(step), step % 7, step)
-      plain.push(step)
-      if (plain.length > 50) plain.shift()
-      if (step % 11 === 0) {
-        log.dropOldest()
-        plain.shift()
-      }
-      assert.strictEqual(log.size, plain.length)
-      assert.strictEqual(log.bytes, plain.reduce((sum, offset) => sum + offset % 7, 0))
-      assert.deepStrictEqual(offsets(log.since(["e", 1, step - plain.length], step)), plain)
-      assert.strictEqual(log.oldest, plain[0] ?? Infinity)
-    }
-  })
-})
+const forever = (capacity: number): Retention => ({ capacity, timeToLive: Infinity })
 
 describe("Hub", () => {
   const make = (options: { readonly maxChannels?: number; readonly historyBytes?: number } = {}) => {
@@ -113,7 +37,7 @@ describe("Hub", () => {
   }
   const publish = (channel: ReturnType<Hub["open"]>, text = "x") => {
     const frame = channel!.event("Said", text, null)
-    channel!.publish(frame, json.encode(frame), json)
+    channel!.publish(frame, json.encode(frame))
   }
 
   it("opens a channel once: the same epoch, and offsets that go on", () => {
@@ -121,7 +45,7 @@ describe("Hub", () => {
     const channel = hub.open("a", Log.nothing)!
     publish(channel)
     assert.strictEqual(hub.open("a", Log.nothing), channel)
-    assert.deepStrictEqual(channel.log.position, ["e1", 1, 1])
+    assert.deepStrictEqual(channel.position, ["e1", 1, 1])
     assert.notStrictEqual(hub.open("b", Log.nothing)!.id, channel.id)
   })
 
@@ -159,7 +83,7 @@ describe("Hub", () => {
     const subscription = channel.subscribe(outbox)
     const lossy = (text: string, _tag: "dropOldest" | "dropNewest") => {
       const frame = { _tag: "volatile", channel: 1, name: "Moved", payload: text, except: null } as const
-      return channel.deliver(frame, withFate(json.encode(frame), { _tag }), json)
+      return channel.deliver(frame, withFate(json.encode(frame), { _tag }))
     }
     assert.strictEqual(lossy("first", "dropOldest") + lossy("second", "dropNewest"), 0)
     for (let index = 0; index < 1_022; index++) publish(channel)
@@ -171,7 +95,7 @@ describe("Hub", () => {
     state.tick()
     assert.strictEqual(state.lines().length, 1_024)
     assert.isTrue(state.lines().every((line) => line.startsWith("[\"event\"")))
-    subscription.hold()
+    subscription.suspend()
     for (let index = 0; index < 1_024; index++) publish(channel)
     assert.strictEqual(overflows, 0)
     publish(channel)
@@ -257,7 +181,7 @@ describe("Hub", () => {
       const frame = { _tag: "volatile", channel: 1, name: "Moved", payload: null, except: null } as const
       const delivery = new Delivery()
       const encoded = withFate(json.encode(frame), { _tag: "dropOldest" })
-      return { delivery, dropped: channel.deliver(frame, encoded, json, undefined, delivery) }
+      return { delivery, dropped: channel.deliver(frame, encoded, undefined, delivery) }
     })
     assert.deepStrictEqual(deliveries.map(({ dropped }) => dropped), [0, 0, 1, 1, 1])
     assert.deepStrictEqual(deliveries.map(({ delivery }) => delivery.behind), [0, 0, 0, 1, 1])
@@ -267,8 +191,8 @@ describe("Hub", () => {
     const hub = make()
     for (const address of ["a", "b", "c", "d"]) publish(hub.open(address, forever(10)))
     assert.strictEqual(hub.size, 3)
-    assert.deepStrictEqual(hub.open("d", forever(10))!.log.position, ["e4", 1, 1])
-    assert.deepStrictEqual(hub.open("a", forever(10))!.log.position, ["e5", 1, 0])
+    assert.deepStrictEqual(hub.open("d", forever(10))!.position, ["e4", 1, 1])
+    assert.deepStrictEqual(hub.open("a", forever(10))!.position, ["e5", 1, 0])
   })
 
   it("never drops a channel that has subscribers or a running room", () => {
@@ -280,28 +204,5 @@ describe("Hub", () => {
     hub.open("b", Log.nothing)!.unsubscribe(subscription)
     assert.isDefined(hub.open("d", Log.nothing))
     assert.strictEqual(hub.open("a", Log.nothing)!.log.epoch, "e1")
-  })
-
-  it("keeps so many bytes in all logs together, and the oldest events leave first", () => {
-    const hub = make({ historyBytes: 2_000 })
-    const [a, b] = [hub.open("a", forever(1_000))!, hub.open("b", forever(1_000))!]
-    for (let index = 0; index < 100; index++) publish(index % 2 ? a : b)
-    assert.isAtMost(a.log.bytes + b.log.bytes, 2_000)
-    assert.isAtLeast(a.log.bytes + b.log.bytes, 1_900)
-    assert.isAtMost(Math.abs(a.log.size - b.log.size), 1)
-  })
-
-  it("does not forget to count what left by age: history stays available for ever", () => {
-    let now = 0
-    const hub = new Hub({ maxChannels: 3, historyBytes: 2_000, now: () => now, nextEpoch: () => "e" })
-    const channel = hub.open("a", { capacity: 1_000, timeToLive: 10 })!
-    for (let round = 0; round < 100; round++) {
-      for (let index = 0; index < 5; index++) publish(channel)
-      now += 100
-      // A member that comes back looks for what it missed, and finds that it is too old.
-      assert.isUndefined(channel.log.since(["e", 1, channel.log.offset - 1], now))
-    }
-    for (let index = 0; index < 5; index++) publish(channel)
-    assert.strictEqual(channel.log.since(["e", 1, channel.log.offset - 5], now)?.length, 5)
   })
 })

@@ -4,9 +4,10 @@
  */
 import { Schema } from "effect"
 import * as Room from "../../src/contract/Room.ts"
-import type { Outgoing } from "../../src/engine/Fate.ts"
-import { Channel, Subscription } from "../../src/engine/Hub.ts"
+import { Channel } from "../../src/engine/Channel.ts"
 import { Outbox } from "../../src/engine/Outbox.ts"
+import { Subscription } from "../../src/engine/Subscription.ts"
+import type { Held } from "../../src/engine/Waiting.ts"
 import type { Peer } from "./peer.ts"
 
 const Blink = { number: Schema.Int, key: Schema.String, pad: Schema.String }
@@ -51,15 +52,15 @@ export class Volatiles {
       published.set(outbox, lines)
       return lines
     }
-    Subscription.prototype.deliver = function(frame) {
+    Subscription.prototype.deliver = function(frame, offset) {
       if (isVolatile(String(frame.data))) of(this.outbox).push(String(frame.data))
-      return deliver.call(this, frame)
+      return deliver.call(this, frame, offset)
     }
     Channel.prototype.unsubscribe = function(subscription) {
       // It leaves before its join was answered: what was held back until then was never for it.
-      const { held = [] } = subscription as unknown as { readonly held?: ReadonlyArray<Outgoing> }
+      const { waiting } = subscription as unknown as { readonly waiting?: { readonly held: ReadonlyArray<Held> } }
       const lines = of(subscription.outbox)
-      for (const { data } of held) if (isVolatile(String(data))) lines.splice(lines.lastIndexOf(String(data)), 1)
+      for (const { frame: { data } } of waiting?.held ?? []) if (isVolatile(String(data))) lines.splice(lines.lastIndexOf(String(data)), 1)
       return unsubscribe.call(this, subscription)
     }
     Outbox.prototype.push = function(frame) {

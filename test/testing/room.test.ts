@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { Identity, Room as RoomContract } from "heddle"
 import { RoomTest } from "heddle/testing"
-import { Subscription } from "../../src/engine/Hub.ts"
 import { Room } from "../../src/engine/Room.ts"
+import { Subscription } from "../../src/engine/Subscription.ts"
 import * as broken from "../engine/broken.ts"
 import type { Bug } from "./theatre.ts"
 import { makeTheatre, model, Theatre } from "./theatre.ts"
@@ -140,9 +140,9 @@ describe("a test of a room", () => {
         "one order for all": () => {
           const { deliver } = Subscription.prototype
           let count = 0
-          Subscription.prototype.deliver = function(frame) {
+          Subscription.prototype.deliver = function(frame, offset) {
             const data = String(frame.data).replace(/"left":\d+/, () => `"left":${count++}`)
-            return deliver.call(this, { ...frame, data })
+            return deliver.call(this, { ...frame, data }, offset)
           }
           return () => {
             Subscription.prototype.deliver = deliver
