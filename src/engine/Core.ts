@@ -47,6 +47,13 @@ export const logError = (core: Core, message: string, cause: Cause.Cause<unknown
   Effect.runForkWith(core.context)(Effect.logError(message, cause))
 }
 
+/** Gives subscribers what they should have been delivered and were not, and says so. */
+export const repair = (core: Core): void => {
+  const repaired = core.hub.repair()
+  if (repaired === 0) return
+  logError(core, "subscribers were not delivered everything; they get it from the log", Cause.fail({ repaired }))
+}
+
 /** A connection, as far as it matters what it was not told. */
 export interface Told {
   readonly outbox: Outbox

@@ -217,7 +217,11 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
     })
   )
   // Before the drain, so that it goes on until everybody is gone.
-  yield* Effect.forkScoped(Heartbeat.sweep(connections, core.limits.heartbeat, () => users.sweep()))
+  const also = () => {
+    users.sweep()
+    Core.repair(core)
+  }
+  yield* Effect.forkScoped(Heartbeat.sweep(connections, core.limits.heartbeat, also))
   yield* Effect.addFinalizer(() => drain.run)
   yield* Effect.logInfo(
     (address.url === "" ? "attached" : `listening on ${address.url}`) + (path === undefined ? "" : `, rooms at ${path}`)

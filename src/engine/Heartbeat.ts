@@ -4,6 +4,9 @@
  * It runs every half interval. A connection that was not heard of for 2.5 intervals, which the sweep sees at most half
  * an interval later, is closed. One that sends but is sent nothing is pinged too, for its client watches the server in
  * the same way.
+ *
+ * It is also when every live subscriber is compared with its log: one that was not delivered what it should have been
+ * gets it then.
  */
 import * as Effect from "effect/Effect"
 

@@ -283,7 +283,9 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
 
   /** Drops everything, for none of it may be sent. */
   abort(): void {
-    if (!this.closed) this.followed?.left(this.discard())
+    if (this.closed) return
+    const frames = this.discard()
+    this.followed?.left(frames)
   }
 
   private discard(): ReadonlyArray<Outgoing> {

@@ -6,6 +6,7 @@ import { Engine, Room } from "heddle"
 import * as Client from "heddle/client"
 import { msgpack } from "heddle/msgpack"
 import * as Runtime from "heddle/runtime"
+import * as Sqlite from "heddle/sqlite"
 
 class Echo extends Room.make("echo", {
   requests: { Say: { payload: { bytes: Schema.Uint8Array }, success: Schema.Int } },
@@ -14,7 +15,7 @@ class Echo extends Room.make("echo", {
 
 const EchoLive = Echo.toLayer((room) => ({
   Say: ({ payload }) => Effect.map(Effect.orDie(room.emit("Said", payload)), ({ offset }) => offset)
-}))
+}), { history: { capacity: 10 } })
 
 let encoded = 0
 const counted: typeof msgpack = { ...msgpack, encode: (frame) => (encoded++, msgpack.encode(frame)) }
@@ -45,5 +46,7 @@ const program = Effect.gen(function*() {
 
 Effect.runPromise(Effect.provide(
   program,
-  Engine.layer({ path: "/live", rooms: [EchoLive] }).pipe(Layer.provide(Runtime.layer({ port: 0 })))
+  Engine.layer({ path: "/live", rooms: [EchoLive] }).pipe(
+    Layer.provide([Runtime.layer({ port: 0 }), Sqlite.layer({ filename: ":memory:" })])
+  )
 ))

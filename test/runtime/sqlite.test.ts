@@ -1,0 +1,96 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import * as Room from "../../src/contract/Room.ts"
+import * as Sqlite from "../../src/store/Sqlite.ts"
+import { SqliteLogs } from "../../src/store/SqliteLogs.ts"
+import { memory, serve } from "../engine/harness.ts"
+import { logStoreContract, type Stored } from "../engine/logStore.ts"
+
+/** Opened again and again, as long as a test lasts. */
+const inFile = (filename: string, maxBytes: number): Stored => {
+  const store = new SqliteLogs(new DatabaseSync(filename), maxBytes, 0)
+  let isOpen = true
+  return {
+    store,
+    again: () => inFile(filename, maxBytes),
+    close: () => {
+      if (isOpen) store.close()
+      isOpen = false
+    }
+  }
+}
+
+const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "heddle-"))
+afterAll(() => Fs.rmSync(folder, { recursive: true, force: true }))
+
+let files = 0
+logStoreContract("SQLite", ({ maxBytes }) => inFile(Path.join(folder, `${files++}.db`), maxBytes))
+
+class Book extends Room.make("book", {
+  snapshot: { pages: Schema.Int },
+  requests: { Write: { payload: { text: Schema.String }, success: Schema.Int } },
+  events: { Wrote: { text: Schema.String } }
+}) {}
+
+const BookLive = Book.toLayer((room) => {
+  let pages = 0
+  return {
+    snapshot: () => Effect.succeed({ pages }),
+    Write: ({ payload }) => {
+      pages++
+      return Effect.map(room.emit("Wrote", payload), ({ offset }) => offset)
+    }
+  }
+}, { history: { capacity: 100 } })
+
+describe("an engine with SQLite", () => {
+  it.effect("gives who comes back after a restart of the server what it missed", () =>
+    Effect.gen(function*() {
+      const sqlite = Sqlite.layer({ filename: Path.join(folder, "book.db") })
+      const served = serve(memory, { rooms: [BookLive] })
+      const position = yield* served(({ peer }) =>
+        Effect.gen(function*() {
+          const ada = yield* peer()
+          const { channel, position } = yield* ada.join("book", "a")
+          for (const text of ["1", "2", "é"]) yield* ada.request(channel, "Write", { text })
+          return position
+        })
+      ).pipe(Effect.provide(sqlite))
+      yield* served(({ peer }) =>
+        Effect.gen(function*() {
+          const ada = yield* peer()
+          const again = yield* ada.answer(ada.sendJoin("book", "a", null, [position[0], position[1], 1]))
+          assert.deepInclude(again, { recovered: true, position: [position[0], 2, 1] })
+          yield* ada.request((again as { readonly channel: number }).channel, "Write", { text: "4" })
+          assert.deepStrictEqual(ada.all("event").map(({ channel, offset, payload }) => [channel, offset, payload]), [
+            [1, 2, { text: "2" }],
+            [1, 3, { text: "é" }],
+            [1, 4, { text: "4" }]
+          ])
+        })
+      ).pipe(Effect.provide(sqlite))
+    }))
+
+  it.live("has a file of its own, and says who cannot have it", () =>
+    Effect.gen(function*() {
+      const filename = Path.join(folder, "shared.db")
+      const nothing = Effect.void
+      const error = yield* Effect.flip(nothing.pipe(
+        Effect.provide(Sqlite.layer({ filename, patience: 0 })),
+        Effect.provide(Sqlite.layer({ filename }))
+      ))
+      assert.instanceOf(error, Sqlite.SqliteError)
+      assert.include(error.message, filename)
+      yield* Effect.provide(nothing, Sqlite.layer({ filename, patience: 0, survives: "power" }))
+      const broken = Path.join(folder, "no.db")
+      Fs.writeFileSync(broken, "this is no database, and long enough to be seen as none".repeat(50))
+      assert.instanceOf(
+        yield* Effect.flip(Effect.provide(nothing, Sqlite.layer({ filename: broken }))),
+        Sqlite.SqliteError
+      )
+    }))
+})
