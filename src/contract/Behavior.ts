@@ -111,6 +111,12 @@ export interface Handle<R extends Definition.Any> {
     event: N,
     ...payload: Definition.ArgsWith<Definition.EventInput<R, N>, EmitOptions<Member<R>, W>>
   ) => Effect.Effect<W extends true ? Taken : Emitted, EmitError>
+  /**
+   * Reliable events that the room keeps, for whoever has to know: with a durable store `init` can build the state of the
+   * room from them, page by page. None unless the option `history` keeps some. What does not fit the contract any more is
+   * left out.
+   */
+  readonly history: (options: Definition.HistoryOptions) => Effect.Effect<Definition.History<R>>
   /** Removes a member. Its `leave` handler runs next, with `kicked`. */
   readonly kick: (member: Member<R>, reason?: string) => Effect.Effect<void>
   /** Changes what members see of a member. */

@@ -171,6 +171,32 @@ export type Event<R> =
   | { [N in keyof Events<R>]: EventOf<N, EventPayload<R, N>> }[keyof Events<R>]
   | Synced<Snapshot<R>>
 
+/** A reliable event of the past. */
+export type Past<R> = {
+  [N in keyof Events<R>]: Events<R>[N] extends Volatile ? never : PastOf<N, EventPayload<R, N>>
+}[keyof Events<R>]
+
+/** One event of the past. */
+export interface PastOf<N, P> {
+  readonly _tag: N
+  readonly payload: P
+  /** Its place in the room's order. */
+  readonly offset: number
+}
+
+/** Events of the past, the oldest first. */
+export interface History<R> {
+  readonly events: ReadonlyArray<Past<R>>
+  /** Older ones are kept. */
+  readonly more: boolean
+}
+
+/** Which events of the past: at most `limit`, the newest before the offset `before`, or the newest of all. */
+export interface HistoryOptions {
+  readonly before?: number
+  readonly limit: number
+}
+
 /** One event as a member receives it. */
 export interface EventOf<N, P> {
   readonly _tag: N

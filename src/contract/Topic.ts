@@ -19,7 +19,17 @@ export type TypeId = typeof TypeId
 export interface Definition {
   readonly key?: Schema.ConstraintCodec<unknown, string>
   readonly payload: Room.SchemaOrFields | Room.Volatile
+  /**
+   * Keeps what was published last, so that a new subscriber has it at once; one that comes back has it if it is new to it.
+   * Not for a volatile payload.
+   */
+  readonly latest?: boolean
 }
+
+/** A mistake in a definition, as a string literal that says what it is. */
+type Check<D> = D extends { readonly latest: true; readonly payload: Room.Volatile }
+  ? { readonly latest: "heddle: a volatile payload is not kept" }
+  : unknown
 
 /** The contract of a topic named `Name`. */
 export interface Topic<in out Name extends string, in out D extends Definition> {
@@ -89,6 +99,8 @@ export type Input<T> = Room.InputOf<PayloadOf<T>>
 /**
  * Defines a topic.
  *
+ * What is published reaches those who are subscribed at that moment; with `latest: true` the newest also those who come.
+ *
  * @example
  * ```ts
  * class Prices extends Topic.make("prices", { payload: { symbol: Schema.String, price: Schema.Number } }) {}
@@ -96,7 +108,7 @@ export type Input<T> = Room.InputOf<PayloadOf<T>>
  */
 export const make = <const Name extends string, const D extends Definition>(
   name: Name,
-  definition: D
+  definition: D & Check<D>
 ): Topic<Name, D> =>
   class {
     static readonly [TypeId]: D = definition

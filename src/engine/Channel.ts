@@ -159,9 +159,10 @@ export class Channel implements Source {
     return this.log.read(after, page).map((entry) => this.inForm(entry, codec))
   }
 
-  /** The newest events before an offset and from another on, the oldest first: at most a page, and at most so many. */
-  history(before: number, from: number, limit: number, bytes: number): ReadonlyArray<Past> {
-    return this.log.readBefore(Math.min(before, this.head + 1), from, { events: limit, bytes })
+  /** The newest events before an offset and from another on, the oldest first. */
+  history(before: number, from: number, events: number, bytes: number): ReadonlyArray<Past> {
+    if (events === 0 || before <= from) return []
+    return this.log.readBefore(before, from, { events, bytes })
       .map(({ encoded }) => {
         const { except, name, offset, payload } = frameOf(encoded)
         return [offset, name, payload, except]

@@ -219,7 +219,8 @@ export class Connection implements Transport.SocketHandler, Beating {
     if (frame._tag === "malformed") return this.refuse(frame)
     if (this.session !== undefined) {
       if (frame._tag === "renew") return this.renew(this.session, frame)
-      if (frame._tag !== "request" || this.hasRoom) return this.route(this.session, frame)
+      // What is answered with much waits until there is room for it.
+      if ((frame._tag !== "request" && frame._tag !== "history") || this.hasRoom) return this.route(this.session, frame)
       const { session } = this
       return Effect.map(this.room(), () => this.route(session, frame))
     }

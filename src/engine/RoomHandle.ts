@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { EmitError, EmitOptions, Emitted, Taken } from "../contract/Behavior.ts"
 import { EventInvalid } from "../contract/Behavior.ts"
+import type { HistoryOptions } from "../contract/Definition.ts"
 import * as Publish from "./Publish.ts"
 import type { Room } from "./Room.ts"
 import type { RoomMember } from "./RoomMember.ts"
@@ -49,6 +50,21 @@ export class RoomHandle {
       return options?.wait === true
         ? Publish.publishAndWait(channel, name, event, payload, except, eventBytes, emitWait)
         : Publish.publish(channel, name, event, payload, except, eventBytes)
+    })
+
+  readonly history = ({ before, limit }: HistoryOptions): Effect.Effect<object> =>
+    Effect.sync(() => {
+      const { events: definitions } = this.room.contract
+      const { events, more } = this.room.history(before, 0, limit, Infinity)
+      return {
+        more,
+        events: events.flatMap(([offset, name, wire]) => {
+          const payload = definitions.get(name)?.payload.decode(wire)
+          return payload === undefined || Result.isFailure(payload)
+            ? []
+            : [{ _tag: name, payload: payload.success, offset }]
+        })
+      }
     })
 
   readonly kick = (member: RoomMember, reason = "kicked"): Effect.Effect<void> =>

@@ -5,6 +5,7 @@ import * as Result from "effect/Result"
 import type { LeaveReason } from "../contract/Behavior.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Frame from "../wire/Frame.ts"
+import * as Limits from "./Limits.ts"
 import type { Room } from "./Room.ts"
 import type { RoomMember } from "./RoomMember.ts"
 import type { Join, Message } from "./RoomMessage.ts"
@@ -101,6 +102,13 @@ export class RoomMembership implements Membership {
     if (Result.isFailure(decoded)) return session.complain(decoded.failure)
     const refused = offer(this.to, new Notice(this.member, name, decoded.success))
     if (refused !== undefined) session.complain(refused)
+  }
+
+  history({ before, channel, limit, ref }: Frame.ClientFrames["history"]): void {
+    const { pageBytes, pageEvents } = Limits
+    const floor = this.to.floorOf(this.member)
+    const page = this.to.history(before ?? undefined, floor, Math.min(limit, pageEvents), pageBytes)
+    this.member.session.answer({ _tag: "page", ref, channel, ...page })
   }
 
   private interrupt(reason: string): void {

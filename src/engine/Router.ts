@@ -62,9 +62,13 @@ export const route = (
       } else if (hasPlace(session, limits, frame.ref)) host.subscribe(session, frame)
       return
     }
-    case "history":
-      session.refuse(frame.ref, new RequestError.NotServed({ detail: "it keeps no history" }))
+    case "history": {
+      const membership = session.memberships.get(frame.channel)
+      if (membership === undefined) session.refuse(frame.ref, new RequestError.NotJoined())
+      else if (membership.room !== undefined) membership.room.history(frame)
+      else session.refuse(frame.ref, new RequestError.NotServed({ detail: "a topic has no history" }))
       return
+    }
     case "leave":
     case "unsubscribe": {
       const membership = session.memberships.get(frame.channel)

@@ -24,10 +24,11 @@ export interface Membership {
   readonly room: RoomMembership | undefined
 }
 
-/** What a member of a room may send. */
+/** What a member of a room may ask for. */
 export interface RoomMembership {
   readonly request: (frame: Frame.ClientFrames["request"]) => void
   readonly notice: (frame: Frame.ClientFrames["notice"]) => void
+  readonly history: (frame: Frame.ClientFrames["history"]) => void
 }
 
 /** A join or request whose answer is owed. */

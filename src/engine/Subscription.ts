@@ -157,6 +157,8 @@ export class Subscription implements Feed {
       if (waiting === undefined || !this.isReplaying || outbox.isClosed) return true
       if (!this.follow(waiting, this.owed === undefined ? this.cursor : Infinity)) return false
       if (this.owed !== undefined) {
+        // The state may be large, and must not meet a fate.
+        if (!outbox.takes(Infinity)) return false
         source.onOwed(this, this.owed)
         // Else it has its state already, and what came after it may be replayed.
         if (this.owed !== undefined) return true

@@ -15,11 +15,16 @@ import type { Channel } from "./Channel.ts"
 import type { Core } from "./Core.ts"
 import { fork, logError } from "./Core.ts"
 import * as Log from "./Log.ts"
+import type { Retention } from "./LogStore.ts"
+import * as Recovery from "./Recovery.ts"
 import type { Session } from "./Session.ts"
 import { identityContext } from "./Session.ts"
+import type { Subscription } from "./Subscription.ts"
 
 /** The name under which a topic's payload travels in event frames. */
 export const eventName = "Published"
+
+const latest: Retention = { capacity: 1, timeToLive: Infinity }
 
 /** Decides about a subscription; the effect needs nothing any more. */
 type Authorize = (session: Session, key: unknown) => Effect.Effect<unknown, Topic.Forbidden>
@@ -45,10 +50,11 @@ export class TopicHost {
   }
 
   /** Subscribes a session from the moment it is allowed to. Everything that is wrong with it is answered. */
-  subscribe(session: Session, { key, ref }: Frame.ClientFrames["subscribe"]): void {
+  subscribe(session: Session, frame: Frame.ClientFrames["subscribe"]): void {
+    const { key, ref } = frame
     const decodedKey = this.contract.key.decode(key)
     if (Result.isFailure(decodedKey)) return session.refuse(ref, decodedKey.failure)
-    if (this.authorize === undefined) return this.admit(session, key, ref)
+    if (this.authorize === undefined) return this.admit(session, frame)
     const millis = this.core.limits.handler
     const decision = this.authorize(session, decodedKey.success).pipe(
       Effect.timeoutOrElse({
@@ -56,7 +62,7 @@ export class TopicHost {
         orElse: () => Effect.fail(new RequestError.HandlerTimeout({ millis }))
       }),
       Effect.matchCause({
-        onSuccess: () => this.admit(session, key, ref),
+        onSuccess: () => this.admit(session, frame),
         onFailure: (cause) => session.refuse(ref, this.refusal(cause))
       })
     )
@@ -82,7 +88,7 @@ export class TopicHost {
     return new RequestError.HandlerFailed()
   }
 
-  private admit(session: Session, key: string, ref: number): void {
+  private admit(session: Session, { key, position, ref }: Frame.ClientFrames["subscribe"]): void {
     if (session.ended) return
     const channel = this.channel(key)
     if (channel === undefined) {
@@ -90,6 +96,7 @@ export class TopicHost {
     }
     if (session.memberships.has(channel.id)) return session.refuse(ref, new RequestError.AlreadyJoined())
     const subscription = channel.subscribe(session.outbox)
+    subscription.owner = channel
     const end = (): void => {
       session.memberships.delete(channel.id)
       channel.unsubscribe(subscription)
@@ -102,8 +109,23 @@ export class TopicHost {
       end,
       room: undefined
     })
-    session.answer({ _tag: "subscribed", ref, channel: channel.id, position: channel.position, recovered: false })
-    subscription.release()
+    const wish = { position, last: this.contract.latest ? 1 : 0 }
+    const start = Recovery.begin(channel.log, wish, channel.position, this.core.now())
+    session.answer({ _tag: "subscribed", ref, channel: channel.id, ...start })
+    subscription.release(start.position[2])
+  }
+
+  /** A topic has no state but the latest: what came before it is missed. */
+  private readonly skip = (subscription: Subscription): void => {
+    const channel = subscription.owner as Channel
+    subscription.suspend()
+    const wish = { position: null, last: this.contract.latest ? 1 : 0 }
+    const { position } = Recovery.begin(channel.log, wish, channel.position, this.core.now())
+    const { outbox } = subscription
+    outbox.push(
+      outbox.codec.encode({ _tag: "synced", channel: channel.id, position, reason: "gap", snapshot: null })
+    )
+    subscription.release(position[2])
   }
 
   /** Waits until everything is decided. */
@@ -116,6 +138,9 @@ export class TopicHost {
 
   /** The channel of a key; undefined when the hub is full. */
   channel(key: string): Channel | undefined {
-    return this.core.hub.open(`topic ${this.contract.name}/${key}`, Log.nothing)
+    const retention = this.contract.latest ? latest : Log.nothing
+    const channel = this.core.hub.open(`topic ${this.contract.name}/${key}`, retention)
+    if (channel !== undefined) channel.onOwed = this.skip
+    return channel
   }
 }

@@ -56,6 +56,8 @@ export interface CompiledRoom {
 /** The contract of a topic, ready to encode and decode what is published. */
 export interface CompiledTopic extends CompiledEvent {
   readonly name: string
+  /** What was published last is kept for new subscribers. */
+  readonly latest: boolean
   /** Changes with the form of the payload on the wire; the same on every runtime. */
   readonly fingerprint: string
   readonly key: Key
@@ -172,6 +174,7 @@ const makeTopic = (contract: Topic.Any): CompiledTopic => {
   return {
     name: contract.topicName,
     key: key(definition.key),
+    latest: definition.latest === true,
     ...event(definition.payload, "payload"),
     fingerprint: fingerprint()
   }
