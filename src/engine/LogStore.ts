@@ -32,13 +32,13 @@ export interface Page {
 export interface Log {
   /** Which log: another one for an address whose log was forgotten. */
   readonly epoch: string
-  /** Which opening of it, counted from 1. */
+  /** Which opening of it: higher than every one before, also one that the store has lost. */
   readonly term: number
   /** The offset of the last event; 0 before the first. */
   readonly head: number
   /**
-   * The last offset of a term, as the opening after it found it; of the current one, the head. Undefined for a term that
-   * was forgotten or has not been yet.
+   * The last offset of a term that every opening after it found; of the current one, the head. Undefined for a term that
+   * was forgotten or lost, or has not been yet.
    */
   readonly endOf: (term: number) => number | undefined
   /** The offset of the oldest event that is kept and not too old; one past the head if there is none. */

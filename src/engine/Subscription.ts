@@ -24,7 +24,7 @@ export interface Source {
   readonly head: number
   /** The events behind an offset, so many at once; empty where the next one is not kept. */
   readonly replay: (after: number, codec: Codec.Codec) => ReadonlyArray<Codec.Encoded>
-  /** The subscriber has been fed everything before the state that it is owed. */
+  /** The subscriber is owed its state, and there is room for it. */
   readonly onOwed: (subscription: Subscription, owed: Owed) => void
 }
 
@@ -40,6 +40,8 @@ export class Subscription implements Feed {
   /** Undefined while it is live. */
   private waiting: Waiting | undefined = new Waiting()
   private isReplaying = false
+  /** It replayed, and its state is being made. */
+  private isSuspended = false
   private isFed = false
   private owed: Owed | undefined
 
@@ -78,9 +80,14 @@ export class Subscription implements Feed {
 
   /** From here on what comes waits, until `release`: it follows the state of this moment. */
   suspend(): void {
-    if (this.waiting !== undefined) this.flush(this.waiting)
-    this.waiting = new Waiting()
-    this.isReplaying = false
+    if (this.waiting === undefined || !this.isReplaying) {
+      if (this.waiting !== undefined) this.flush(this.waiting)
+      this.waiting = new Waiting()
+    } else {
+      // What it was not told yet follows the state, but for presence, which is told again with it.
+      this.waiting.remove(({ frame: { kind } }) => kind === "present" || kind === "absent")
+      this.isSuspended = true
+    }
     this.owed = undefined
     this.cursor = this.source.head
   }
@@ -89,7 +96,8 @@ export class Subscription implements Feed {
   release(from = this.cursor): void {
     const { waiting } = this
     if (waiting === undefined || this.index < 0) return
-    if (from < this.cursor) this.replay(from)
+    this.isSuspended = false
+    if (from < this.cursor || this.isReplaying) this.replay(Math.min(from, this.cursor))
     else if (this.flush(waiting)) this.waiting = undefined
     else this.replay(this.cursor)
   }
@@ -127,6 +135,7 @@ export class Subscription implements Feed {
   owe(owed: Owed): boolean {
     if (this.waiting === undefined || !this.isReplaying) return false
     this.owed = owed
+    this.isSuspended = false
     this.go()
     return true
   }
@@ -154,8 +163,7 @@ export class Subscription implements Feed {
     const { outbox, source } = this
     for (;;) {
       const { waiting } = this
-      if (waiting === undefined || !this.isReplaying || outbox.isClosed) return true
-      if (!this.follow(waiting, this.owed === undefined ? this.cursor : Infinity)) return false
+      if (waiting === undefined || !this.isReplaying || this.isSuspended || outbox.isClosed) return true
       if (this.owed !== undefined) {
         // The state may be large, and must not meet a fate.
         if (!outbox.takes(Infinity)) return false
@@ -164,6 +172,7 @@ export class Subscription implements Feed {
         if (this.owed !== undefined) return true
         continue
       }
+      if (!this.follow(waiting)) return false
       if (this.cursor === source.head) {
         this.waiting = undefined
         this.isReplaying = false
@@ -172,16 +181,16 @@ export class Subscription implements Feed {
       const events = source.replay(this.cursor, outbox.codec)
       if (events.length === 0) this.owed = "gap"
       for (const event of events) {
-        if (!this.follow(waiting, this.cursor) || !outbox.takes(event.bytes)) return false
+        if (!this.follow(waiting) || !outbox.takes(event.bytes)) return false
         if (outbox.push(event) === refused) return false
         this.cursor++
       }
     }
   }
 
-  /** Pushes what waited for an offset. Answers false where the outbox has no room for it. */
-  private follow(waiting: Waiting, offset: number): boolean {
-    for (let held = waiting.first; held !== undefined && held.after <= offset; held = waiting.first) {
+  /** Pushes what waited for the events that went. Answers false where the outbox has no room for it. */
+  private follow(waiting: Waiting): boolean {
+    for (let held = waiting.first; held !== undefined && held.after <= this.cursor; held = waiting.first) {
       if (!this.outbox.takes(held.frame.bytes)) return false
       waiting.shift()
       this.outbox.push(held.frame)

@@ -40,7 +40,7 @@ const never = 1e300
 
 const statements = {
   find: "SELECT id, epoch, term, ends, head FROM logs WHERE address = ?",
-  create: "INSERT INTO logs (address, epoch, term, ends, head, ttl) VALUES (?, ?, 1, '[]', 0, ?) RETURNING id",
+  create: "INSERT INTO logs (address, epoch, term, ends, head, ttl) VALUES (?, ?, ?, '[]', 0, ?) RETURNING id",
   reopen: "UPDATE logs SET term = ?, ends = ?, ttl = ? WHERE id = ?",
   advance: "UPDATE logs SET head = ? WHERE id = ?",
   append: "INSERT INTO events (log, \"offset\", at, bytes, frame) VALUES (?, ?, ?, ?, ?)",
@@ -64,12 +64,18 @@ export class SqliteLogs implements LogStore {
   readonly sql: { readonly [name in keyof typeof statements]: StatementSync }
   /** Open logs, by the number of their row. */
   readonly opened = new Map<number, SqliteLog>()
+  /**
+   * The least that a term may be: the time at which the file was opened. The newest term may be lost with the end of the
+   * file, and must not come again for other events.
+   */
+  readonly era: number
   private readonly database: DatabaseSync
   private readonly maxBytes: number
   private bytes = 0
 
   constructor(database: DatabaseSync, maxBytes: number, now: number) {
     this.database = database
+    this.era = Math.floor(now)
     this.maxBytes = maxBytes
     database.exec(schema)
     this.sql = Object.fromEntries(Object.entries(statements).map(([name, sql]) => [name, database.prepare(sql)])) as any
@@ -140,9 +146,12 @@ class SqliteLog implements Log {
     const row = logs.sql.find.get(address) as Row | undefined
     this.head = row?.["head"] ?? 0
     this.epoch = row?.["epoch"] ?? nextEpoch()
-    this.term = (row?.["term"] ?? 0) + 1
-    const ends: Array<[number, number]> = row === undefined ? [] : JSON.parse(row["ends"])
-    this.ends = row === undefined ? [] : [...ends, [row["term"], this.head] as const].slice(-maxTerms)
+    this.term = Math.max((row?.["term"] ?? 0) + 1, logs.era)
+    const ends: Array<[number, number]> = row === undefined
+      ? []
+      : [...JSON.parse(row["ends"]), [row["term"], this.head]]
+    // Less than an earlier opening found, if the disk has lost what came last.
+    this.ends = ends.slice(-maxTerms).map(([term, end]) => [term, Math.min(end, this.head)])
     this.id = row?.["id"]
     if (this.id === undefined) return
     logs.sql.reopen.run(this.term, JSON.stringify(this.ends), this.ttl, this.id)
@@ -165,7 +174,7 @@ class SqliteLog implements Log {
   append({ bytes, data }: Encoded, now: number): void {
     const { sql } = this.logs
     if (this.id === undefined) {
-      this.id = (sql.create.get(this.address, this.epoch, this.ttl) as Row)["id"] as number
+      this.id = (sql.create.get(this.address, this.epoch, this.term, this.ttl) as Row)["id"] as number
       this.logs.opened.set(this.id, this)
     }
     const oldest = this.eldest()

@@ -79,7 +79,10 @@ export class DurableLogs implements LogStore {
     const before = this.state.logs[address]
     const epoch = before?.epoch ?? nextEpoch()
     const term = (before?.term ?? 0) + 1
-    const ends = before === undefined ? {} : { ...before.ends, [before.term]: before.head }
+    const ends = Object.fromEntries(
+      Object.entries(before === undefined ? {} : { ...before.ends, [before.term]: before.head })
+        .map(([one, end]) => [one, Math.min(end, before!.head)])
+    )
     this.meta(address, { epoch, term, ends, head: before?.head ?? 0 })
     const of = () => this.state.rows.filter((row) => row.address === address)
     const head = () => this.state.logs[address]!.head

@@ -5,8 +5,10 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Room from "../../src/contract/Room.ts"
+import { canContinue } from "../../src/engine/Log.ts"
 import * as Sqlite from "../../src/store/Sqlite.ts"
 import { SqliteLogs } from "../../src/store/SqliteLogs.ts"
+import { json } from "../../src/wire/Json.ts"
 import { memory, serve } from "../engine/harness.ts"
 import { logStoreContract, type Stored } from "../engine/logStore.ts"
 
@@ -29,6 +31,44 @@ afterAll(() => Fs.rmSync(folder, { recursive: true, force: true }))
 
 let files = 0
 logStoreContract("SQLite", ({ maxBytes }) => inFile(Path.join(folder, `${files++}.db`), maxBytes))
+
+describe("a SQLite file whose end is lost", () => {
+  it("continues no position from what is gone, whichever term it was in", () => {
+    const filename = Path.join(folder, "lost.db")
+    const frame = (offset: number) =>
+      json.encode({ _tag: "event", channel: 1, offset, name: "Said", payload: null, except: null })
+    const write = (now: number, count: number) => {
+      const store = new SqliteLogs(new DatabaseSync(filename), 1e9, now)
+      store.transaction.begin()
+      const log = store.open("a", { capacity: 100, timeToLive: Infinity }, () => "e")
+      for (let index = 0; index < count; index++) log.append(frame(log.head + 1), now)
+      store.transaction.commit()
+      const { term } = log
+      const can = (term: number, offset: number) => canContinue(log, ["e", term, offset], now)
+      return { can, term, head: log.head, close: () => store.close() }
+    }
+    const first = write(1_000, 5)
+    first.close()
+    Fs.copyFileSync(filename, `${filename}.old`)
+    const second = write(2_000, 3)
+    second.close()
+    // The second opening is lost as a whole, its term with it.
+    Fs.copyFileSync(`${filename}.old`, filename)
+    const third = write(3_000, 5)
+    assert.deepStrictEqual([third.head, third.can(first.term, 5), third.can(first.term, 6)], [10, true, false])
+    assert.deepStrictEqual([third.can(second.term, 5), third.can(second.term, 8)], [false, false])
+    third.close()
+    const fourth = write(4_000, 0)
+    fourth.close()
+    // What is in the file now ends before where the first opening did.
+    const database = new DatabaseSync(filename)
+    database.exec("UPDATE logs SET head = 4; DELETE FROM events WHERE \"offset\" > 4")
+    database.close()
+    const fifth = write(5_000, 3)
+    assert.deepStrictEqual([4, 5].map((offset) => fifth.can(first.term, offset)), [true, false])
+    fifth.close()
+  })
+})
 
 class Book extends Room.make("book", {
   snapshot: { pages: Schema.Int },
