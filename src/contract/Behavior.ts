@@ -92,7 +92,7 @@ export interface EmitOptions<M, W extends boolean = boolean> {
   /**
    * Waits until the runtime has taken the event for the slowest member, at most 10 s, and answers with {@link Taken}.
    * The event is emitted at once; the room handles nothing else meanwhile. Nobody waits for a member that meets its
-   * fate, or whose join is still being answered.
+   * fate, that catches up, or whose join is still being answered.
    */
   readonly wait?: W
 }

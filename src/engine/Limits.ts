@@ -24,7 +24,10 @@ export interface Limits {
   readonly roomMailbox: number
   /** Requests of one session without an answer; the next is answered `Overloaded`. */
   readonly openRequests: number
-  /** What waits for a peer that does not read; past it events meet their fate, or the connection closes with 4409. */
+  /**
+   * What waits for a peer that does not read; past it events meet their fate, or the connection closes with 4409. What is
+   * replayed from a log takes a quarter of it at most.
+   */
   readonly outboxBytes: number
   readonly outboxFrames: number
   /** What one tick may collect for a peer, even one that reads; past it the connection is closed with 4409. */
@@ -49,7 +52,7 @@ export interface Limits {
   /** The same for all connections of one user: those whose identities have the same subject. */
   readonly userRate: number
   readonly userBurst: number
-  /** Retained events of all rooms and topics together; then the oldest leave. */
+  /** Events kept in memory of all rooms and topics together; then the oldest leave. A store has a bound of its own. */
   readonly historyBytes: number
 }
 

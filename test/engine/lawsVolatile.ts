@@ -60,7 +60,9 @@ export class Volatiles {
       // It leaves before its join was answered: what was held back until then was never for it.
       const { waiting } = subscription as unknown as { readonly waiting?: { readonly held: ReadonlyArray<Held> } }
       const lines = of(subscription.outbox)
-      for (const { frame: { data } } of waiting?.held ?? []) if (isVolatile(String(data))) lines.splice(lines.lastIndexOf(String(data)), 1)
+      for (const { frame: { data } } of waiting?.held ?? []) {
+        if (isVolatile(String(data))) lines.splice(lines.lastIndexOf(String(data)), 1)
+      }
       return unsubscribe.call(this, subscription)
     }
     Outbox.prototype.push = function(frame) {
