@@ -40,8 +40,8 @@ export class Channel implements Source {
   private readonly subscriptions: Array<Subscription> = []
   /** Undefined after a commit that failed. */
   private opened: AnyLog | undefined
-  /** Logged events in the form of other codecs. */
-  private readonly forms = new Map<Codec.Codec, WeakMap<Codec.Encoded, Codec.Encoded>>()
+  /** Logged events in the form of other codecs, once they were replayed. */
+  private forms: Map<Codec.Codec, WeakMap<Codec.Encoded, Codec.Encoded>> | undefined
   /** A running room holds its channel, so that it never leaves the hub before the room does. */
   holders = 0
 
@@ -170,14 +170,12 @@ export class Channel implements Source {
   }
 
   private inForm({ encoded }: Entry, codec: Codec.Codec): Codec.Encoded {
+    if (codec === json && (encoded.data as string).startsWith(`["event",${this.id},`)) return encoded
+    this.forms ??= new Map()
     let form = this.forms.get(codec)
     if (form === undefined) this.forms.set(codec, form = new WeakMap())
     let made = form.get(encoded)
-    if (made !== undefined) return made
-    if (codec !== json) made = codec.encode({ ...frameOf(encoded), channel: this.id })
-    else if ((encoded.data as string).startsWith(`["event",${this.id},`)) return encoded
-    else made = json.encode({ ...frameOf(encoded), channel: this.id })
-    form.set(encoded, made)
+    if (made === undefined) form.set(encoded, made = codec.encode({ ...frameOf(encoded), channel: this.id }))
     return made
   }
 

@@ -10,7 +10,7 @@ import * as RequestError from "../contract/RequestError.ts"
 import type * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
 import { json } from "../wire/Json.ts"
-import type { Channel, Past } from "./Channel.ts"
+import type { Channel } from "./Channel.ts"
 import type { Core } from "./Core.ts"
 import { logError } from "./Core.ts"
 import * as Presence from "./Presence.ts"
@@ -35,12 +35,6 @@ export interface Options {
   readonly visible: "all" | "sinceJoin"
   /** The last member left, or the first join was refused. */
   readonly onEmpty: () => void
-}
-
-/** Events of the past in the form of the wire. */
-export interface History {
-  readonly events: ReadonlyArray<Past>
-  readonly more: boolean
 }
 
 export class Room {
@@ -190,15 +184,6 @@ export class Room {
   /** The last offset of what a member may not see. */
   floorOf(member: RoomMember): number {
     return this.options.visible === "sinceJoin" ? member.since : 0
-  }
-
-  /** At most so many events before an offset and behind another, the newest of them, and whether there are more. */
-  history(before: number | undefined, floor: number, limit: number, bytes: number): History {
-    const { channel } = this
-    const first = Math.max(channel.log.first(this.core.now()), floor + 1)
-    const end = Math.min(before ?? Infinity, channel.head + 1)
-    const events = channel.history(end, first, limit, bytes)
-    return { events, more: (events[0]?.[0] ?? end) > first }
   }
 
   /** Tells everybody a member's presence, but for one who is told in another way. */

@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { EmitError, EmitOptions, Emitted, Taken } from "../contract/Behavior.ts"
 import { EventInvalid } from "../contract/Behavior.ts"
 import type { HistoryOptions } from "../contract/Definition.ts"
+import * as History from "./History.ts"
 import * as Publish from "./Publish.ts"
 import type { Room } from "./Room.ts"
 import type { RoomMember } from "./RoomMember.ts"
@@ -55,7 +56,7 @@ export class RoomHandle {
   readonly history = ({ before, limit }: HistoryOptions): Effect.Effect<object> =>
     Effect.sync(() => {
       const { events: definitions } = this.room.contract
-      const { events, more } = this.room.history(before, 0, limit, Infinity)
+      const { events, more } = History.read(this.room, { before, floor: 0, limit, bytes: Infinity })
       return {
         more,
         events: events.flatMap(([offset, name, wire]) => {

@@ -5,6 +5,7 @@ import * as Result from "effect/Result"
 import type { LeaveReason } from "../contract/Behavior.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Frame from "../wire/Frame.ts"
+import * as History from "./History.ts"
 import * as Limits from "./Limits.ts"
 import type { Room } from "./Room.ts"
 import type { RoomMember } from "./RoomMember.ts"
@@ -105,9 +106,12 @@ export class RoomMembership implements Membership {
   }
 
   history({ before, channel, limit, ref }: Frame.ClientFrames["history"]): void {
-    const { pageBytes, pageEvents } = Limits
-    const floor = this.to.floorOf(this.member)
-    const page = this.to.history(before ?? undefined, floor, Math.min(limit, pageEvents), pageBytes)
+    const page = History.read(this.to, {
+      before,
+      floor: this.to.floorOf(this.member),
+      limit: Math.min(limit, Limits.pageEvents),
+      bytes: Limits.pageBytes
+    })
     this.member.session.answer({ _tag: "page", ref, channel, ...page })
   }
 

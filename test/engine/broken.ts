@@ -99,7 +99,7 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
     })
   },
   "lets a timer survive its room": {
-    law: "a timer runs only while its instance does",
+    law: "runs only while its instance does",
     fault: both(
       patch(RoomHandle, { turn: (_, effect) => effect }),
       patch(Restarts, {
