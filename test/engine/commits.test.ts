@@ -11,7 +11,7 @@ import type { Peer } from "./peer.ts"
 import { settle } from "./stage.ts"
 
 class Book extends Room.make("book", {
-  requests: { Write: { payload: { text: Schema.String }, success: Schema.Int }, Ask: { success: Schema.String } },
+  requests: { Write: { payload: { text: Schema.String }, success: Schema.Int }, Fill: {} },
   notices: { Note: { text: Schema.String } },
   events: { Wrote: { text: Schema.String }, Blinked: Room.volatile({}) }
 }) {}
@@ -23,8 +23,10 @@ const makeBook = (options: Room.Options = { history: { capacity: 100 } }) =>
         Effect.map(room.emit("Wrote", payload), ({ offset }) => offset),
         () => payload.text === "slow" ? Effect.sleep(1_000) : Effect.void
       ),
-    Ask: () => Effect.succeed("answer"),
-    Note: ({ payload }) => room.emit("Wrote", payload)
+    // So many that the first are handed over before the tick ends.
+    Fill: () =>
+      Effect.forEach(Array.from({ length: 20 }), () => room.emit("Wrote", { text: "many" }), { discard: true }),
+    Note: ({ payload }) => room.after(1_000, Effect.asVoid(room.emit("Wrote", payload)))
   }), options)
 
 const address = "book/a"
@@ -36,7 +38,9 @@ const bookTest = (
 ) =>
   it.effect(sentence, () => {
     const store = new DurableLogs()
-    return serve(memory, { rooms: [makeBook(options)] })((world) => body({ ...world, store })).pipe(
+    return serve(memory, { rooms: [makeBook(options)], limits: { outboxFrames: 16 } })((world) =>
+      body({ ...world, store })
+    ).pipe(
       Effect.provide(Layer.succeed(LogStore, store))
     )
   })
@@ -70,12 +74,13 @@ describe("a durable tick", () => {
       })
   )
 
-  bookTest("is committed though nobody is there to hear of it", ({ peer, store }) =>
+  bookTest("is committed though nobody is there to hear of it", ({ pass, peer, store }) =>
     Effect.gen(function*() {
       const ada = yield* peer()
       const { channel } = yield* ada.join("book", "a")
       ada.notice(channel, "Note", { text: "1" })
-      ada.handle.close(1000, "")
+      yield* ada.answer(ada.ask({ _tag: "leave", channel }))
+      yield* pass(1_000)
       yield* settle
       assert.isTrue(store.isCommitted(address, 1))
     }))
@@ -149,6 +154,19 @@ describe("a commit that fails", () => {
         yield* pass(1_000)
         assert.strictEqual(yield* ada.closeCode, 1011)
         assert.deepStrictEqual([ada.all("ok"), offsets(ada), bob.closed], [[], [], undefined])
+      })
+  )
+
+  bookTest(
+    "delivers nothing of a tick that began to be sent before its end",
+    ({ peer, store }) =>
+      Effect.gen(function*() {
+        const ada = yield* peer()
+        const { channel } = yield* ada.join("book", "a")
+        store.failing = "commit"
+        ada.sendRequest(channel, "Fill")
+        assert.strictEqual(yield* ada.closeCode, 1011)
+        assert.deepStrictEqual([ada.all("ok"), offsets(ada)], [[], []])
       })
   )
 

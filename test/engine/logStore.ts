@@ -158,6 +158,8 @@ export const logStoreContract = (name: string, make: (options: { readonly maxByt
       assert.isAtLeast(kept[0]! + kept[1]!, 10)
       assert.isAtMost(kept[0]! + kept[1]!, 5_000 / frame(1).bytes)
       assert.isAtMost(Math.abs(kept[0]! - kept[1]!), 1)
+      fill(b, 8)
+      assert.isAtLeast(b.head - b.first(0) - (a.head - a.first(0)), 6)
       assert.deepStrictEqual(replay(a, a.first(0) - 1), range(a.first(0), 200))
     }, 5_000)
 
