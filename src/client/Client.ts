@@ -119,8 +119,8 @@ export interface Options {
    */
   readonly requestTimeout?: Duration.Input
   /**
-   * Keeps the session when the client is made again: `sessionStorage()` for a page that is loaded again. The client is then
-   * the same member as before, in the rooms that it joins again in time.
+   * Keeps the session when the client is made again: `sessionStorage()` for a page that is loaded again. In the rooms that
+   * it joins again in time, the client is then the member it was before, whatever the payload of the join.
    */
   readonly session?: SessionStore
 }

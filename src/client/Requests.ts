@@ -2,7 +2,7 @@
  * The requests of one session: their numbers, which of them are answered, and which are to be sent again.
  */
 import * as RequestError from "../contract/RequestError.ts"
-import type { RequestCall } from "./Channel.ts"
+import type { Answer, RequestCall } from "./Channel.ts"
 import { isSettled } from "./Channel.ts"
 import type { Link } from "./Link.ts"
 
@@ -101,8 +101,10 @@ export class Requests {
     const ref = link.ask((ref) => ({ ...frame, ref }), {
       answered: (answer) => {
         this.conclude(sent)
-        if (call.settle()) this.options.after(() => call.onAnswer(answer))
         this.options.schedule()
+        // That "nothing ran" is true of this frame, and not of the one before.
+        if (again !== null && seq <= this.accepted && isRateLimited(answer)) return this.fail(call, this.lost)
+        if (call.settle()) this.options.after(() => call.onAnswer(answer))
       }
     })
     if (typeof ref !== "number") return ref
@@ -165,3 +167,5 @@ export class Requests {
     return Infinity
   }
 }
+
+const isRateLimited = (answer: Answer): boolean => answer._tag === "error" && answer.error._tag === "RateLimited"

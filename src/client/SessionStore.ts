@@ -5,8 +5,9 @@
 /**
  * A place for one short text, for one client at a time.
  *
- * The text is a secret: whoever has it can take the session over. A client takes it out when it is made, saves a new one
- * at each welcome, and clears it when it stops. Neither function may throw.
+ * The text is a secret: whoever has it can take the session over. A client loads it once, when it is made, saves a new
+ * one at each welcome, and clears it when it stops. While it lives, other clients of its process leave the store alone;
+ * those of other processes need a store of their own. Neither function may throw.
  *
  * @category models
  * @since 0.1.0
@@ -50,19 +51,26 @@ export const sessionStorage = (key: string = "heddle"): SessionStore => {
     const leaving = text
     if (leaving !== null) attempt(() => globalThis.sessionStorage.setItem(key, leaving))
   }
+  const hold = (next: string | null): void => {
+    if (next !== null && text === null) {
+      globalThis.addEventListener?.("pagehide", onHide)
+      // Back from the cache of pages, without having been loaded.
+      globalThis.addEventListener?.("pageshow", remove)
+    } else if (next === null && text !== null) {
+      globalThis.removeEventListener?.("pagehide", onHide)
+      globalThis.removeEventListener?.("pageshow", remove)
+    }
+    text = next
+  }
   return {
-    load: () => attempt(() => globalThis.sessionStorage.getItem(key)) ?? null,
+    load: () => {
+      hold(attempt(() => globalThis.sessionStorage.getItem(key)) ?? null)
+      remove()
+      return text
+    },
     save: (next) => {
-      if (next !== null && text === null) {
-        globalThis.addEventListener?.("pagehide", onHide)
-        // Back from the cache of pages, without having been loaded.
-        globalThis.addEventListener?.("pageshow", remove)
-      } else if (next === null && text !== null) {
-        globalThis.removeEventListener?.("pagehide", onHide)
-        globalThis.removeEventListener?.("pageshow", remove)
-      }
+      hold(next)
       if (next === null) remove()
-      text = next
     }
   }
 }

@@ -25,11 +25,11 @@ const session = (token: string, seq = 0) => ({ session: "s-1", resume: token, wi
 const inPage = (store: Client.SessionStore) => start({ session: store, reconnect: { max: "1 second" } })
 
 describe("the store of a session", () => {
-  it.effect("is emptied by who reads it, filled at each welcome, and cleared when the client stops", () =>
+  it.effect("is filled at each welcome, and cleared when the client stops", () =>
     Effect.gen(function*() {
       const { saved, store, text } = memory()
       const { client, server } = yield* inPage(store)
-      assert.deepStrictEqual(saved, [null])
+      assert.deepStrictEqual(saved, [])
       const socket = yield* server.welcomes({}, undefined, session("one"))
       const one = text()
       assert.include(one, "one")
@@ -184,6 +184,21 @@ describe("the session storage of a page", () => {
         assert.strictEqual(tab.items.size, 0, "taken out")
         const socket = yield* loaded.server.welcomes({}, undefined, session("two"))
         assert.strictEqual(socket.all("hello")[0]!.resume, "one")
+      }))
+    }))
+
+  it.effect("keeps it for a page that is loaded again before it was welcome", () =>
+    Effect.gen(function*() {
+      const tab = new Tab(new Map([["heddle", "3:s-1one"]]))
+      yield* within(tab)(Effect.gen(function*() {
+        for (let n = 0; n < 3; n++) {
+          const page = yield* inPage(Client.sessionStorage())
+          const socket = yield* page.server.accept
+          socket.open()
+          assert.strictEqual(socket.all("hello")[0]!.resume, "one")
+          assert.strictEqual(tab.items.size, 0)
+          tab.dispatchEvent(new Event("pagehide"))
+        }
       }))
     }))
 

@@ -202,6 +202,21 @@ describe("where the session goes on, a request without an answer", () => {
       assert(reason._tag === "ConnectionLost" && reason.mayHaveRun)
     }))
 
+  it.effect("that ran may have run, even if the server takes no more frames at the moment", () =>
+    Effect.gen(function*() {
+      const { room, server, socket } = yield* joined()
+      const saying = [yield* say(room, "1"), yield* say(room, "2")]
+      yield* settled
+      const next = yield* comesBack(server, socket, session("two", 1))
+      yield* next.joins()
+      yield* settled
+      for (const { ref } of next.all("request")) {
+        next.send({ _tag: "error", ref, error: { _tag: "RateLimited", retryAfter: 5 } })
+      }
+      const reasons = (yield* Effect.forEach(saying, Fiber.join)).map(reasonOf)
+      assert.deepStrictEqual(reasons.map(({ _tag }) => _tag), ["ConnectionLost", "RateLimited"])
+    }))
+
   it.effect("fails after its time, counted from when it was first sent, and is then cancelled", () =>
     Effect.gen(function*() {
       const { room, server, socket } = yield* joined()
