@@ -407,32 +407,35 @@ describe("where the session goes on, a room", () => {
       assert.strictEqual((yield* Fiber.join(joining)).memberId, "me again")
     }))
 
-  it.effect("that was given up while its join was on the way is joined once more, and left", () =>
-    Effect.gen(function*() {
-      const { client, server, socket } = yield* joined()
-      const joining = yield* Effect.forkChild(client.join(Chat, "other", { name: "ada" }))
-      yield* socket.next("join")
-      socket.close(1006)
-      yield* settled
-      yield* Fiber.interrupt(joining)
-      const again = yield* Effect.forkChild(client.join(Chat, "other", { name: "eve" }))
-      yield* TestClock.adjust("1 second")
-      const next = yield* server.welcomes({}, undefined, session("two"))
-      yield* settled
-      assert.deepStrictEqual(next.all("join").map(({ key, payload }) => [key, payload]), [
-        ["other", { name: "ada" }],
-        ["lobby", { name: "ada" }]
-      ])
-      next.send({ ...joinedFrame, ref: next.all("join")[0]!.ref, channel: 8 })
-      const leave = yield* next.next("leave")
-      assert.strictEqual(leave.channel, 8)
-      next.send({ _tag: "ok", ref: leave.ref, value: null })
-      yield* settled
-      const { payload, ref } = next.all("join").at(-1)!
-      assert.deepStrictEqual(payload, { name: "eve" })
-      next.send({ ...joinedFrame, ref, channel: 8, memberId: "eve" })
-      assert.strictEqual((yield* Fiber.join(again)).memberId, "eve")
-    }))
+  for (const when of ["before", "after"]) {
+    it.effect(`that was given up ${when} the loss, its join on the way, is joined once more, and left`, () =>
+      Effect.gen(function*() {
+        const { client, server, socket } = yield* joined()
+        const joining = yield* Effect.forkChild(client.join(Chat, "other", { name: "ada" }))
+        yield* socket.next("join")
+        if (when === "before") yield* Fiber.interrupt(joining)
+        socket.close(1006)
+        yield* settled
+        yield* Fiber.interrupt(joining)
+        const again = yield* Effect.forkChild(client.join(Chat, "other", { name: "eve" }))
+        yield* TestClock.adjust("1 second")
+        const next = yield* server.welcomes({}, undefined, session("two"))
+        yield* settled
+        assert.deepStrictEqual(next.all("join").map(({ key, payload }) => [key, payload]), [
+          ["other", { name: "ada" }],
+          ["lobby", { name: "ada" }]
+        ])
+        next.send({ ...joinedFrame, ref: next.all("join")[0]!.ref, channel: 8 })
+        const leave = yield* next.next("leave")
+        assert.strictEqual(leave.channel, 8)
+        next.send({ _tag: "ok", ref: leave.ref, value: null })
+        yield* settled
+        const { payload, ref } = next.all("join").at(-1)!
+        assert.deepStrictEqual(payload, { name: "eve" })
+        next.send({ ...joinedFrame, ref, channel: 8, memberId: "eve" })
+        assert.strictEqual((yield* Fiber.join(again)).memberId, "eve")
+      }))
+  }
 
   it.effect("that stopped meanwhile ends, and what it was asked is still told", () =>
     Effect.gen(function*() {
@@ -471,8 +474,10 @@ it.effect("a subscription ends with its connection, whatever the session does", 
     const next = yield* comesBack(server, socket, session("two"))
     yield* next.next("subscribe")
     const third = yield* comesBack(server, next, session("three"))
+    const { ref: again } = yield* third.next("subscribe")
+    third.send({ _tag: "subscribed", ref: again, channel: 9, position: ["t", 1, 0], recovered: false })
     yield* Fiber.interrupt(reading)
-    yield* settled
+    yield* third.next("unsubscribe")
     const fourth = yield* comesBack(server, third, session("four"))
     assert.deepStrictEqual(tags(fourth), ["hello", "pong", "join"])
   }))
