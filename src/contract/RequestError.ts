@@ -121,7 +121,7 @@ export class RoomStopped extends Schema.TaggedError<RoomStopped>()("RoomStopped"
   }
 }
 
-/** What became of the request is not known: the connection ended before the answer came, and the session with it. */
+/** The connection ended before the answer came, or the server has lost what became of the request. */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
   code: Schema.Int,
   mayHaveRun: Schema.Boolean
