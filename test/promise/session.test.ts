@@ -36,6 +36,23 @@ describe("the client with promises", () => {
       })
     }))
 
+  it.effect("shows the member id of the moment, which is another where the session did not go on", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* start()
+      const session = { session: "s-1", resume: "one", window: 1_000, seq: 0 }
+      const socket = yield* server.welcomes({}, undefined, session)
+      const joining = client.join(Chat, "lobby", { name: "ada" })
+      yield* socket.joins()
+      const room = yield* Effect.promise(() => joining)
+      assert.strictEqual(room.memberId, "me")
+      socket.close(1006)
+      yield* settled
+      client.reconnect()
+      const next = yield* server.welcomes({}, undefined, { ...session, session: "s-2" })
+      yield* next.joins({ memberId: "another" })
+      assert.strictEqual(room.memberId, "another")
+    }))
+
   it.effect("goes on with a request in the next connection", () =>
     Effect.gen(function*() {
       const { client, server } = yield* start()
