@@ -1,5 +1,5 @@
 /**
- * Which answers a connection owes: references, the sequence of requests, and how long each may take.
+ * Which answers a connection owes: references, and how long each may take.
  */
 import type { Answer } from "./Channel.ts"
 
@@ -7,17 +7,13 @@ import type { Answer } from "./Channel.ts"
 export interface Pending {
   /** Called with the one answer, unless the connection ends first. */
   readonly answered: (frame: Answer) => void
-  /** The answer did not come in time. It may still come. */
-  readonly timedOut: () => void
-  /** The connection ended first. */
-  readonly lost: (code: number) => void
+  /** The answer did not come in time, and may still come. Without it somebody else keeps the time. */
+  readonly timedOut?: () => void
 }
 
 interface Owed {
   readonly pending: Pending
   readonly deadline: number
-  /** 0 for what has no sequence number. */
-  readonly seq: number
   isAbandoned: boolean
 }
 
@@ -26,11 +22,7 @@ export class Answers {
   private readonly millis: number
   /** By reference, and so in the order of their deadlines. */
   private readonly owed = new Map<number, Owed>()
-  private readonly answeredAhead = new Set<number>()
   private lastRef = 0
-  private lastSeq = 0
-  /** The highest number of the sequence up to which every answer has come. */
-  ack = 0
 
   constructor(millis: number) {
     this.millis = millis
@@ -44,14 +36,10 @@ export class Answers {
     return this.lastRef + 1
   }
 
-  get nextSeq(): number {
-    return this.lastSeq + 1
-  }
-
-  /** The next reference was sent, as a request or not; answers until when it may take. */
-  owe(pending: Pending, isRequest: boolean, now: number): number {
+  /** The next reference was sent; answers until when it may take. */
+  owe(pending: Pending, now: number): number {
     const deadline = now + this.millis
-    this.owed.set(++this.lastRef, { pending, deadline, seq: isRequest ? ++this.lastSeq : 0, isAbandoned: false })
+    this.owed.set(++this.lastRef, { pending, deadline, isAbandoned: pending.timedOut === undefined })
     return deadline
   }
 
@@ -65,8 +53,6 @@ export class Answers {
     const owed = this.owed.get(ref)
     if (owed === undefined) return
     this.owed.delete(ref)
-    if (owed.seq !== 0) this.answeredAhead.add(owed.seq)
-    while (this.answeredAhead.delete(this.ack + 1)) this.ack++
     owed.pending.answered(frame)
   }
 
@@ -76,15 +62,8 @@ export class Answers {
       if (owed.isAbandoned) continue
       if (owed.deadline > now) return owed.deadline
       owed.isAbandoned = true
-      owed.pending.timedOut()
+      owed.pending.timedOut!()
     }
     return Infinity
-  }
-
-  /** The connection ended: no answer comes any more. */
-  lose(code: number): void {
-    const all = [...this.owed.values()]
-    this.owed.clear()
-    for (const { isAbandoned, pending } of all) if (!isAbandoned) pending.lost(code)
   }
 }

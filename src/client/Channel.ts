@@ -13,19 +13,21 @@ export type Delivery = Frame.ServerFrames["event" | "volatile" | "direct" | "pre
 /**
  * Where a channel stands with the server.
  *
- * `waiting`: not asked for on this connection. `opening`: asked for, not answered. `open`: a member. `renewing`: a
- * member that will leave and come back for a fresh snapshot. `closed`: over for good.
+ * `waiting`: not asked for on this connection. `away`: the same, but the server takes it for joined, or may, from a
+ * connection before. `opening`: asked for, not answered. `open`: a member. `renewing`: a member that will leave and come
+ * back for a fresh snapshot. `closed`: over for good.
  */
-export type Status = "waiting" | "opening" | "open" | "renewing" | "closed"
+export type Status = "waiting" | "away" | "opening" | "open" | "renewing" | "closed"
 
 /** A room or topic, from the first wish to join until it is left. */
 export interface Channel {
   /** Kind, name and key: unique in a client. */
   readonly address: string
+  /** A membership goes on with the session, a subscription ends with its connection. */
   readonly leaveTag: "leave" | "unsubscribe"
   status: Status
-  /** The number the server gave it on this connection. */
-  number: number
+  /** The number the server gave it; undefined as long as it is not known to this session. */
+  number: number | undefined
   /** Requests that were sent and somebody waits for. */
   inFlight: number
   /** Not asked for before this moment. */
@@ -38,36 +40,50 @@ export interface Channel {
   readonly finish: (error: RequestError | null) => void
 }
 
-/** A request or notice on its way to a room. */
-export class Call {
+/** Whether what is answered on this connection may come: it was joined on it, or never will be. */
+export const isSettled = ({ status }: Channel): boolean =>
+  status === "open" || status === "renewing" || status === "closed"
+
+/** What a call says, but for what it is given when it is sent. */
+export type Message =
+  | Pick<Frame.ClientFrames["request"], "_tag" | "name" | "payload">
+  | Pick<Frame.ClientFrames["notice"], "_tag" | "name" | "payload">
+  | Pick<Frame.ClientFrames["history"], "_tag" | "before" | "limit">
+
+/** A request, a notice or a look into the history, on its way to a room. */
+export class Call<M extends Message = Message> {
   readonly channel: Channel
-  readonly name: string
-  readonly payload: Frame.Json
-  /** Undefined for a notice. */
-  readonly onAnswer: ((frame: Answer) => void) | undefined
+  readonly message: M
+  /** Never called for a notice. */
+  readonly onAnswer: (frame: Answer) => void
   readonly onFailure: (reason: RequestError["reason"]) => void
-  /** The reference it was sent with; undefined while it waits. */
+  /** The reference it has on the connection of the moment; undefined as long as it is to be sent. */
   ref: number | undefined
   private state: "waiting" | "sent" | "settled" = "waiting"
 
   constructor(
     channel: Channel,
-    name: string,
-    payload: Frame.Json,
-    onAnswer: ((frame: Answer) => void) | undefined,
+    message: M,
+    onAnswer: (frame: Answer) => void,
     onFailure: (reason: RequestError["reason"]) => void
   ) {
     this.channel = channel
-    this.name = name
-    this.payload = payload
+    this.message = message
     this.onAnswer = onAnswer
     this.onFailure = onFailure
   }
 
+  /** It was sent, perhaps not for the first time. */
   sent(ref: number): void {
     this.ref = ref
+    if (this.state !== "waiting") return
     this.state = "sent"
     this.channel.inFlight++
+  }
+
+  /** Nobody waits for an answer. */
+  get isSettled(): boolean {
+    return this.state === "settled"
   }
 
   /** True the first time: from then on nobody waits for an answer. */
@@ -78,6 +94,8 @@ export class Call {
     return true
   }
 }
+
+export type RequestCall = Call<Extract<Message, { readonly _tag: "request" }>>
 
 /** What a channel can ask of its client. */
 export interface Owner {

@@ -27,12 +27,32 @@ import type { Joined } from "./Joined.ts"
 import * as Methods from "./Joined.ts"
 import * as Reconnect from "./Reconnect.ts"
 import { RoomChannel } from "./RoomChannel.ts"
+import { Session } from "./Session.ts"
+import type { SessionStore } from "./SessionStore.ts"
 import { TopicChannel } from "./TopicChannel.ts"
 import * as Watched from "./Watched.ts"
 
 export { RequestError } from "../contract/RequestError.ts"
 export type { Connecting, ConnectionState, Online, Stopped, Waiting } from "./ConnectionState.ts"
+export type { HistoryOptions, Page, Past } from "./History.ts"
 export type { Joined, JoinedRoom, Methods, On } from "./Joined.ts"
+export { sessionStorage } from "./SessionStore.ts"
+export type { SessionStore } from "./SessionStore.ts"
+
+/**
+ * How a room is joined.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JoinOptions {
+  /**
+   * Begins so many reliable events back, as far as the room keeps them, and at most half of `eventBuffer`. They follow
+   * the first `synced`, whose snapshot is of the moment of joining and so includes them; and they follow again where the
+   * client comes back and could not continue.
+   */
+  readonly last?: number | undefined
+}
 
 /**
  * A connection to one server that comes back by itself, and the rooms and topics that are used through it.
@@ -44,7 +64,7 @@ export interface Client {
   /** How it is connected. A slow watcher misses the oldest of more than 16 changes. */
   readonly state: SubscriptionRef.SubscriptionRef<ConnectionState>
   /**
-   * Joins a room until the scope closes; after each reconnect the client joins it again by itself.
+   * Joins a room until the scope closes; after each reconnect the client takes its place in it again by itself.
    *
    * Waits for a connection if there is none. Fails with the contract's own error of `join`, or with a `RequestError`:
    * `AlreadyJoined` if this client is in the room already.
@@ -52,7 +72,7 @@ export interface Client {
   readonly join: <R extends Room.Any>(
     room: R,
     key: Room.Key<R>,
-    ...payload: Room.Args<Room.JoinInput<R>>
+    ...payload: Room.ArgsWith<Room.JoinInput<R>, JoinOptions>
   ) => Effect.Effect<Joined<R>, Room.JoinError<R> | RequestError.RequestError, Scope.Scope>
   /**
    * What is published to a topic, from the moment the server has the subscription and as long as the stream runs.
@@ -65,6 +85,8 @@ export interface Client {
     topic: T,
     key: Topic.Key<T>
   ) => Stream.Stream<Topic.Payload<T>, RequestError.RequestError>
+  /** Tries to connect at once where it waits for the next attempt; otherwise does nothing. */
+  readonly reconnect: Effect.Effect<void>
   /** Closes the connection and ends everything: what is used afterwards fails with `ClientClosed`. Idempotent. */
   readonly close: Effect.Effect<void>
 }
@@ -96,6 +118,11 @@ export interface Options {
    * handlers. Then it fails with `HandlerTimeout`, and the server is told to cancel it.
    */
   readonly requestTimeout?: Duration.Input
+  /**
+   * Keeps the session when the client is made again: `sessionStorage()` for a page that is loaded again. In the rooms that
+   * it joins again in time, the client is then the member it was before, whatever the payload of the join.
+   */
+  readonly session?: SessionStore
 }
 
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
@@ -105,10 +132,13 @@ const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fro
  *
  * **Details**
  *
- * A request is sent at most once. One that is made without a connection waits in a bounded queue and is sent once its
- * room is joined again; one more than fit fails with `QueueFull`. One that was sent when the connection ended fails with
- * `ConnectionLost({ mayHaveRun: true })`. A notice succeeds when it is on its way or waits. A reply that does not fit the
- * contract is `InvalidPayload`. Interrupting a request cancels it on the server.
+ * A request runs at most once. One that is made without a connection waits in a bounded queue and is sent once its room
+ * is joined again; one more than fit fails with `QueueFull`. One that was sent when the connection ended is asked about in
+ * the next, by its number, so that it runs once and its answer is told; this holds as long as the server keeps the
+ * session, which is a window of its own after each loss, and on the same server. Where the session did not go on, and
+ * where the answer did not come within `requestTimeout`, it fails with `ConnectionLost({ mayHaveRun: true })`. A notice
+ * succeeds when it is on its way or waits, and may be lost with a connection. A reply that does not fit the contract is
+ * `InvalidPayload`. Interrupting a request cancels it on the server.
  *
  * The client keeps to half the burst and the full rate of frames that the server announces, so that it is not
  * rate-limited even where the network delivers late; what is made faster waits in the same queue.
@@ -134,6 +164,7 @@ export const make: (options: Options) => Effect.Effect<Client, never, Scope.Scop
     clock: yield* Clock.Clock,
     dispatcher: scheduler.makeDispatcher(),
     state,
+    session: new Session(options.session),
     offlineQueue: options.offlineQueue ?? 256,
     eventBuffer: options.eventBuffer ?? 1_024,
     answerMillis: millis(options.requestTimeout ?? 35_000)
@@ -142,6 +173,7 @@ export const make: (options: Options) => Effect.Effect<Client, never, Scope.Scop
     base: millis(options.reconnect?.base ?? 500),
     max: millis(options.reconnect?.max ?? 30_000)
   }).pipe(
+    Effect.raceFirst(core.alarm.run(core.now, core.tick)),
     // A token effect or a connector that dies is not asked again.
     Effect.onExit((exit) =>
       Effect.sync(() => {
@@ -155,17 +187,20 @@ export const make: (options: Options) => Effect.Effect<Client, never, Scope.Scop
     state,
     join: join(core) as Client["join"],
     subscribe: subscribe(core) as Client["subscribe"],
+    reconnect: Effect.sync(core.hurry),
     close: Scope.close(scope, Exit.void)
   }
 })
 
 const join = (core: Core) =>
-  Effect.fnUntraced(function*(room: Room.Any, key: unknown, payload?: unknown) {
+  Effect.fnUntraced(function*(room: Room.Any, key: unknown, payload?: unknown, options?: JoinOptions) {
     const contract = Contract.compileRoom(room)
     const encodedKey = yield* required(contract.key.encode(key))
     const encodedPayload = yield* required(contract.join.encode(payload))
     const presence = yield* Watched.make<ReadonlyMap<string, unknown>>(new Map(), 1)
-    const channel = new RoomChannel(core, contract, encodedKey, encodedPayload, presence, core.options.eventBuffer)
+    const { eventBuffer } = core.options
+    const last = options?.last ?? 0
+    const channel = new RoomChannel(core, contract, encodedKey, encodedPayload, last, presence, eventBuffer)
     const parent = yield* Effect.scope
     return yield* Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
       yield* enter(core, channel)

@@ -5,6 +5,7 @@
  * Fibers are resumed at the end of such a call, when the state is whole again.
  */
 import type * as Clock from "effect/Clock"
+import * as Latch from "effect/Latch"
 import type * as Scheduler from "effect/Scheduler"
 import type * as SubscriptionRef from "effect/SubscriptionRef"
 import * as CloseCode from "../contract/CloseCode.ts"
@@ -15,9 +16,12 @@ import { Alarm } from "./Alarm.ts"
 import type { Call, Channel, Delivery, Owner } from "./Channel.ts"
 import type { ConnectionState } from "./ConnectionState.ts"
 import type { Connect } from "./Connector.ts"
-import type { Ended } from "./Link.ts"
+import type { Ended, Welcome } from "./Link.ts"
 import { Link, unannounced } from "./Link.ts"
+import { Memberships } from "./Memberships.ts"
 import { Outgoing } from "./Outgoing.ts"
+import { Requests } from "./Requests.ts"
+import type { Session } from "./Session.ts"
 import * as Watched from "./Watched.ts"
 
 export interface Options {
@@ -27,6 +31,7 @@ export interface Options {
   readonly clock: Clock.Clock
   readonly dispatcher: Scheduler.SchedulerDispatcher
   readonly state: SubscriptionRef.SubscriptionRef<ConnectionState>
+  readonly session: Session
   readonly offlineQueue: number
   readonly eventBuffer: number
   readonly answerMillis: number
@@ -35,8 +40,12 @@ export interface Options {
 export class Core implements Owner {
   readonly options: Options
   readonly alarm = new Alarm()
+  /** Closed while the next attempt to connect is waited for. */
+  readonly waiting = Latch.makeUnsafe(true)
   private readonly channels = new Map<string, Channel>()
   private readonly byNumber = new Map<number, Channel>()
+  private readonly memberships: Memberships
+  private readonly requests: Requests
   private readonly outgoing: Outgoing
   private tasks: Array<() => void> = []
   private link: Link | undefined
@@ -47,17 +56,16 @@ export class Core implements Owner {
 
   constructor(options: Options) {
     this.options = options
-    this.outgoing = new Outgoing({
-      capacity: options.offlineQueue,
-      now: this.now,
-      after: this.after,
-      schedule: this.schedule,
-      wakeBy: (at) => this.alarm.by(at),
-      onOpen: (channel, number) => {
-        channel.number = number
-        this.byNumber.set(number, channel)
-      },
-      onLeft: (channel) => this.byNumber.delete(channel.number)
+    const { after, now, schedule } = this
+    const wakeBy = (at: number) => this.alarm.by(at)
+    this.requests = new Requests({ millis: options.answerMillis, now, after, schedule, wakeBy })
+    this.outgoing = new Outgoing({ capacity: options.offlineQueue, requests: this.requests, after, schedule })
+    this.memberships = new Memberships({
+      now,
+      schedule,
+      wakeBy,
+      onOpen: (channel) => this.byNumber.set(channel.number!, channel),
+      onLeft: (channel) => this.forget(channel)
     })
   }
 
@@ -87,25 +95,41 @@ export class Core implements Owner {
 
   private readonly flush = (): void => {
     this.isScheduled = false
-    if (this.link === undefined) return
-    this.outgoing.drain(this.link)
+    this.drain()
     this.settle()
+  }
+
+  /** Sends what may be sent now. */
+  private drain(): void {
+    const { link } = this
+    if (link?.isOnline !== true) return
+    link.sendCancels()
+    this.memberships.sendDepartures(link)
+    // A server that goes away begins nothing any more: the next one will.
+    if (!link.isDraining) {
+      this.memberships.sendWanted(link)
+      this.outgoing.drain(link)
+    }
+    link.flush()
   }
 
   /** Takes a request or notice, or says why not. */
   call(call: Call): RequestError.RequestError["reason"] | undefined {
     if (this.stoppedWith !== undefined) return new RequestError.ClientClosed({ code: this.stoppedWith })
     if (call.channel.status === "closed") return new RequestError.NotJoined()
-    if (call.onAnswer === undefined) {
-      const { name, payload } = call
+    const { channel: { number: channel = 0 }, message } = call
+    if (message._tag === "notice") {
       const max = this.limits.message
-      const { bytes } = this.options.codec.encode({ _tag: "notice", channel: call.channel.number, name, payload })
-      if (bytes > max) return new RequestError.LimitExceeded({ limit: "message", max })
+      if (this.options.codec.encode({ ...message, channel }).bytes > max) {
+        return new RequestError.LimitExceeded({ limit: "message", max })
+      }
     }
-    const hasPlace = this.outgoing.hasPlace(this.link)
-    if (hasPlace) this.outgoing.add(call)
+    // There may be place for some of those that wait.
+    if (this.outgoing.isFull) this.drain()
+    const { isFull } = this.outgoing
+    if (!isFull) this.outgoing.add(call)
     this.settle()
-    return hasPlace ? undefined : new RequestError.QueueFull({ capacity: this.options.offlineQueue })
+    return isFull ? new RequestError.QueueFull({ capacity: this.options.offlineQueue }) : undefined
   }
 
   cancel(call: Call): void {
@@ -126,19 +150,19 @@ export class Core implements Owner {
     const capacity = this.options.offlineQueue
     if (this.link?.isOnline !== true && this.channels.size >= capacity) return new RequestError.QueueFull({ capacity })
     this.channels.set(channel.address, channel)
-    this.outgoing.want(channel)
+    this.memberships.want(channel)
     return undefined
   }
 
-  readonly want = (channel: Channel): void => this.outgoing.want(channel)
+  readonly want = (channel: Channel): void => this.memberships.want(channel)
 
-  readonly renew = (channel: Channel): void => this.outgoing.renew(channel)
+  readonly renew = (channel: Channel): void => this.memberships.renew(channel)
 
   readonly leave = (channel: Channel): void => {
     if (channel.status === "closed") return
     this.channels.delete(channel.address)
-    this.outgoing.close(channel, this.link)
-    channel.finish(null)
+    this.memberships.close(channel, this.link)
+    this.end(channel, null)
   }
 
   /** Leaves as a user's wish. */
@@ -150,20 +174,36 @@ export class Core implements Owner {
   readonly drop = (channel: Channel, error: RequestError.RequestError): void => {
     if (channel.status === "closed") return
     this.channels.delete(channel.address)
-    if (this.byNumber.get(channel.number) === channel) this.byNumber.delete(channel.number)
-    this.outgoing.closed(channel)
+    this.forget(channel)
+    this.memberships.closed(channel)
+    this.end(channel, error)
+  }
+
+  /** What waits for it fails, and so do its readers. */
+  private end(channel: Channel, error: RequestError.RequestError | null): void {
+    this.outgoing.reject(new RequestError.NotJoined(), (call) => call.channel === channel)
     channel.finish(error)
+  }
+
+  private forget(channel: Channel): void {
+    if (this.byNumber.get(channel.number!) === channel) this.byNumber.delete(channel.number!)
   }
 
   // ------------------------------------------------------------- the connection
 
+  /** Ends the wait for the next attempt to connect. */
+  readonly hurry = (): void => {
+    this.waiting.openUnsafe()
+  }
+
   /** Opens a connection; `onEnd` is called once, in the end. */
   connect(token: string | null, onEnd: (ended: Ended) => void): Link {
-    const { answerMillis, codec, connect, url } = this.options
+    const { answerMillis, codec, connect, session, url } = this.options
     return this.link = new Link({
       connect,
       url,
       token,
+      resume: session.resume,
       codec,
       now: this.now,
       answerMillis,
@@ -172,7 +212,7 @@ export class Core implements Owner {
       onFrame: this.onFrame,
       onHandled: this.settle,
       onEnd: (ended) => {
-        this.onEnd()
+        this.onEnd(ended)
         this.settle()
         onEnd(ended)
       }
@@ -181,18 +221,19 @@ export class Core implements Owner {
 
   /** Does what is due, and answers when the next thing is. */
   readonly tick = (): number => {
-    if (this.link === undefined) return Infinity
-    this.outgoing.drain(this.link)
-    const next = this.link?.tick() ?? Infinity
+    this.drain()
+    const next = Math.min(this.requests.expire(this.now(), this.link), this.link?.tick() ?? Infinity)
     this.settle()
     return next
   }
 
-  private readonly onWelcome = (limits: Frame.Announced): void => {
-    this.limits = limits
+  private readonly onWelcome = (welcome: Welcome): void => {
+    this.limits = welcome.limits
     Watched.set(this.options.state, { _tag: "online" })
-    for (const channel of this.channels.values()) this.outgoing.want(channel)
-    this.outgoing.drain(this.link!)
+    if (this.options.session.welcome(welcome)) this.requests.resume(welcome.seq ?? 0)
+    else this.restart()
+    for (const channel of this.channels.values()) this.memberships.want(channel)
+    this.drain()
   }
 
   private readonly onFrame = (frame: Delivery): void => {
@@ -203,13 +244,30 @@ export class Core implements Owner {
     channel.receive(frame)
   }
 
-  private onEnd(): void {
+  private onEnd({ code, wasOnline }: Ended): void {
+    const { session } = this.options
     this.link = undefined
-    this.byNumber.clear()
-    this.outgoing.reset()
+    if (wasOnline) {
+      this.byNumber.clear()
+      this.requests.lose(code)
+      this.memberships.lose()
+      this.outgoing.lose()
+      for (const channel of this.channels.values()) {
+        if (channel.leaveTag === "unsubscribe") channel.status = "waiting"
+        else if (channel.status !== "waiting") channel.status = "away"
+      }
+    }
+    if (code === CloseCode.replaced.code) session.forget()
+    if (session.resume === null) this.restart()
+  }
+
+  /** There is no session any more, or another one: nothing of the one before goes on. */
+  private restart(): void {
+    this.requests.restart()
+    this.memberships.restart()
     for (const channel of this.channels.values()) {
       channel.status = "waiting"
-      channel.retryAt = 0
+      channel.number = undefined
     }
   }
 
@@ -217,10 +275,10 @@ export class Core implements Owner {
   stop(code: number, reason: string): void {
     if (this.stoppedWith !== undefined) return
     this.stoppedWith = code
-    if (this.link !== undefined) {
-      this.outgoing.drain(this.link)
-      this.link.close(CloseCode.normal.code, "closed")
-    }
+    this.drain()
+    this.link?.close(CloseCode.normal.code, "closed")
+    this.options.session.close()
+    this.requests.restart()
     const closed = new RequestError.ClientClosed({ code })
     this.outgoing.reject(closed, () => true)
     for (const channel of this.channels.values()) {

@@ -11,8 +11,10 @@ import * as RequestError from "../contract/RequestError.ts"
 import type * as Contract from "../wire/Contract.ts"
 import type * as Payload from "../wire/Payload.ts"
 import { Call } from "./Channel.ts"
-import type { Answer } from "./Channel.ts"
+import type { Answer, Message } from "./Channel.ts"
 import type { Core } from "./Core.ts"
+import type { HistoryOptions, Page, Past } from "./History.ts"
+import * as History from "./History.ts"
 import type { RoomChannel } from "./RoomChannel.ts"
 import type { Element } from "./RoomReader.ts"
 
@@ -38,7 +40,7 @@ export type Joined<R> = Methods<R> & JoinedRoom<R>
 /** What every joined room has. */
 export interface JoinedRoom<R> {
   readonly key: Room.Key<R>
-  /** The id by which other members know this one. Another one after each reconnect. */
+  /** The id by which other members know this one: the same after a reconnect if the session went on, else another. */
   readonly memberId: string
   /**
    * What happens in the room, in one order for all members.
@@ -58,6 +60,13 @@ export interface JoinedRoom<R> {
   readonly on: On<R>
   /** Who is in the room, by member id. A slow watcher sees the latest state, not each. */
   readonly presence: SubscriptionRef.SubscriptionRef<ReadonlyMap<string, Room.Presence<R>>>
+  /**
+   * Looks back into the events that the room has kept, whatever this member has been told of them.
+   *
+   * Changes nothing: it waits for a connection as a request does, and is asked again if that is lost. Fails with
+   * `HandlerTimeout` if the answer takes as long as `requestTimeout`.
+   */
+  readonly history: (options: HistoryOptions) => Effect.Effect<Page<Past<R>>, RequestError.RequestError>
   /** Leaves without waiting for the server. Idempotent; afterwards requests and notices fail with `NotJoined`. */
   readonly leave: Effect.Effect<void>
 }
@@ -97,6 +106,7 @@ export const make = (core: Core, channel: RoomChannel, key: unknown, leave: Effe
           Effect.asVoid
         ),
       presence: channel.presence,
+      history: (options: HistoryOptions) => history(core, channel, options),
       leave
     },
     "memberId",
@@ -115,7 +125,8 @@ const notice = (core: Core, channel: RoomChannel, name: string, definition: Payl
   Effect.suspend(() => {
     const wire = definition.encode(payload)
     if (Result.isFailure(wire)) return fail(wire.failure)
-    const refused = core.call(new Call(channel, name, wire.success, undefined, () => {}))
+    const message = { _tag: "notice", name, payload: wire.success } as const
+    const refused = core.call(new Call(channel, message, () => {}, () => {}))
     return refused === undefined ? Effect.void : fail(refused)
   })
 
@@ -124,19 +135,29 @@ const request =
     Effect.suspend((): Effect.Effect<unknown, unknown> => {
       const wire = definition.payload.encode(payload)
       if (Result.isFailure(wire)) return fail(wire.failure)
-      return Effect.callback((resume) => {
-        const call = new Call(
-          channel,
-          name,
-          wire.success,
-          (frame) => resume(answer(definition, frame)),
-          (reason) => resume(fail(reason))
-        )
-        const refused = core.call(call)
-        if (refused !== undefined) return resume(fail(refused))
-        return Effect.sync(() => core.cancel(call))
-      })
+      const message = { _tag: "request", name, payload: wire.success } as const
+      return ask(core, channel, message, (frame) => answer(definition, frame))
     })
+
+const history = (core: Core, channel: RoomChannel, options: HistoryOptions) =>
+  ask(core, channel, History.message(options), (frame) => {
+    if (frame._tag === "page") return Effect.succeed(channel.page(frame))
+    return fail(frame._tag === "error" ? RequestError.decode(frame.error) : unexpected("answer"))
+  })
+
+/** Sends it and waits for the answer; gives it up when it is interrupted. */
+const ask = (
+  core: Core,
+  channel: RoomChannel,
+  message: Message,
+  answered: (frame: Answer) => Effect.Effect<unknown, unknown>
+): Effect.Effect<unknown, unknown> =>
+  Effect.callback((resume) => {
+    const call = new Call(channel, message, (frame) => resume(answered(frame)), (reason) => resume(fail(reason)))
+    const refused = core.call(call)
+    if (refused !== undefined) return resume(fail(refused))
+    return Effect.sync(() => core.cancel(call))
+  })
 
 /** What a frame means to the caller. One that does not fit the contract is `InvalidPayload`. */
 const answer = (definition: Contract.CompiledRequest, frame: Answer): Effect.Effect<unknown, unknown> => {

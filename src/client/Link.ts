@@ -17,21 +17,28 @@ import { Pacer } from "./Pacer.ts"
 export interface Ended {
   readonly code: number
   readonly reason: string
+  /** The server had welcomed the client. */
+  readonly wasOnline: boolean
   /** Milliseconds since the welcome; 0 without one. */
   readonly onlineFor: number
   /** The server asked to come back after so many milliseconds. */
   readonly drain: number | undefined
 }
 
+export type Welcome = Frame.ServerFrames["welcome"]
+
 export interface Options {
   readonly connect: Connect
   readonly url: string
   readonly token: string | null
+  /** The token of the session that is to go on. */
+  readonly resume: string | null
   readonly codec: Codec.Codec
   readonly now: () => number
   /** How long an answer may take. */
   readonly answerMillis: number
-  readonly onWelcome: (limits: Frame.Announced) => void
+  /** The limits are complete. */
+  readonly onWelcome: (welcome: Welcome) => void
   readonly onFrame: (frame: Delivery) => void
   /** All frames of a message were handled. */
   readonly onHandled: () => void
@@ -77,6 +84,7 @@ export class Link {
   private malformed = 0
   private message: Array<Codec.Encoded> = []
   private messageBytes = 0
+  private cancels: Array<number> = []
 
   constructor(options: Options) {
     this.options = options
@@ -118,9 +126,14 @@ export class Link {
     return false
   }
 
+  /** How many requests the server takes beyond what is acknowledged. */
+  get openRequests(): number {
+    return Math.max(1, this.limits!.openRequests)
+  }
+
   /** Whether one more answer may be owed. */
   get canAsk(): boolean {
-    return this.answers.size < Math.max(1, this.limits!.openRequests)
+    return this.answers.size < this.openRequests
   }
 
   /** Sends a frame without an answer; says what is wrong with it, if anything is. */
@@ -131,28 +144,20 @@ export class Link {
   /** Sends a frame that is answered; gives its reference, or what is wrong with it. */
   ask(frame: (ref: number) => Frame.ClientFrame, pending: Pending): number | RequestError.LimitExceeded {
     const ref = this.answers.nextRef
-    return this.tell(frame(ref)) ?? this.owe(ref, pending, false)
-  }
-
-  /** Sends a request, with the next number of the sequence. */
-  request(
-    frame: Pick<Frame.ClientFrames["request"], "channel" | "name" | "payload">,
-    pending: Pending
-  ): number | RequestError.LimitExceeded {
-    const { channel, name, payload } = frame
-    const { ack, nextRef: ref, nextSeq: seq } = this.answers
-    return this.tell({ _tag: "request", ref, channel, seq, ack, name, payload, again: null }) ??
-      this.owe(ref, pending, true)
-  }
-
-  private owe(ref: number, pending: Pending, isRequest: boolean): number {
-    this.options.wakeBy(this.answers.owe(pending, isRequest, this.options.now()))
+    const refused = this.tell(frame(ref))
+    if (refused !== undefined) return refused
+    this.options.wakeBy(this.answers.owe(pending, this.options.now()))
     return ref
   }
 
-  /** Nobody waits for this answer any more. It is still owed, and counted. */
-  abandon(ref: number): void {
+  /** Nobody waits for this answer any more: it is still owed, and cancelled at the next `sendCancels`. */
+  giveUp(ref: number): void {
     this.answers.abandon(ref)
+    this.cancels.push(ref)
+  }
+
+  sendCancels(): void {
+    while (this.cancels.length > 0 && this.canSend()) this.tell({ _tag: "cancel", ref: this.cancels.shift()! })
   }
 
   /** Hands everything over that was put since the last flush. */
@@ -200,20 +205,20 @@ export class Link {
 
   private end(code: number, reason: string, close?: () => void): void {
     if (this.phase === "ended") return
-    const onlineFor = this.phase === "online" ? this.options.now() - this.onlineAt : 0
+    const wasOnline = this.phase === "online"
+    const onlineFor = wasOnline ? this.options.now() - this.onlineAt : 0
     this.phase = "ended"
     close?.()
-    this.answers.lose(code)
-    this.options.onEnd({ code, reason, onlineFor, drain: this.drain })
+    this.options.onEnd({ code, reason, wasOnline, onlineFor, drain: this.drain })
   }
 
   // ------------------------------------------------------------- the socket's callbacks
 
   private readonly onOpen = (protocol: string): void => {
     if (this.phase !== "opening") return
-    const { codec, token } = this.options
+    const { codec, resume, token } = this.options
     if (protocol !== codec.subprotocol) return this.endAs(CloseCode.protocolError, `no ${codec.subprotocol}`)
-    this.socket.send(codec.encode({ _tag: "hello", token, resume: null }).data)
+    this.socket.send(codec.encode({ _tag: "hello", token, resume }).data)
   }
 
   /** Ends with a code that a client may not send. */
@@ -244,9 +249,7 @@ export class Link {
       case "welcome":
         return this.onWelcome(frame)
       case "ping":
-        // At once: in a page in the background every timer is late.
-        this.pacer?.take()
-        return this.socket.send(this.options.codec.encode({ _tag: "pong" }).data)
+        return this.pong()
       case "drain":
         this.drain = frame.after
         return
@@ -263,6 +266,12 @@ export class Link {
     }
   }
 
+  /** At once: in a page in the background every timer is late. */
+  private pong(): void {
+    this.pacer?.take()
+    this.socket.send(this.options.codec.encode({ _tag: "pong" }).data)
+  }
+
   /** Fails what it would have answered. */
   private onMalformed({ detail, field, ref }: Frame.Malformed): void {
     if (++this.malformed >= maxMalformed) return this.close(malformedCode, "too many malformed frames")
@@ -270,18 +279,22 @@ export class Link {
     if (ref !== null) this.answers.answered(ref, { _tag: "error", ref, error })
   }
 
-  private onWelcome({ limits, silence }: Frame.ServerFrames["welcome"]): void {
+  private onWelcome(welcome: Welcome): void {
     if (this.phase !== "opening") return
+    const { resume, silence } = welcome
     const now = this.options.now()
+    const limits = { ...unannounced, ...welcome.limits }
     this.phase = "online"
-    this.limits = { ...unannounced, ...limits }
-    this.pacer = new Pacer(this.limits.rate, this.limits.burst, now)
+    this.limits = limits
+    this.pacer = new Pacer(limits.rate, limits.burst, now)
     // The greeting was a frame too.
     this.pacer.take()
     this.onlineAt = now
     this.heardAt = now
     this.silence = silence > 0 ? silence : Infinity
     this.options.wakeBy(now + this.silence)
-    this.options.onWelcome(this.limits)
+    // The token is in force once the server has heard of the connection it was given to.
+    if (resume !== null) this.pong()
+    this.options.onWelcome({ ...welcome, limits })
   }
 }

@@ -34,7 +34,7 @@ export interface PromiseClient {
   /** How it is connected. */
   readonly state: Watchable<ConnectionState>
   /**
-   * Joins a room until it is left; after each reconnect the client joins it again by itself.
+   * Joins a room until it is left; after each reconnect the client takes its place in it again by itself.
    *
    * Waits for a connection if there is none. Rejects with the contract's own error of `join`, or with a `RequestError`:
    * `AlreadyJoined` if this client is in the room already.
@@ -42,10 +42,12 @@ export interface PromiseClient {
   readonly join: <R extends Room.Any>(
     room: R,
     key: Room.Key<R>,
-    ...payload: Room.ArgsWith<Room.JoinInput<R>, CallOptions>
+    ...payload: Room.ArgsWith<Room.JoinInput<R>, CallOptions & Client.JoinOptions>
   ) => Promise<PromiseJoined<R>>
   /** What is published to a topic, from when the server has the subscription. */
   readonly subscribe: PromiseSubscribe
+  /** Tries to connect at once where it waits for the next attempt, as it does by itself when a page is online again. */
+  readonly reconnect: () => void
   /**
    * Closes the connection and ends everything: what is used afterwards fails with `ClientClosed`. Idempotent.
    *
@@ -130,7 +132,8 @@ const toClientOptions = ({ token, ...options }: ConnectOptions): Client.Options 
 export const make: (options: ConnectOptions) => Effect.Effect<PromiseClient, never, Scope.Scope> = Effect.fnUntraced(
   function*(options: ConnectOptions) {
     const context = yield* Effect.context<never>()
-    const client = yield* Client.make(toClientOptions(options))
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const client = yield* Scope.provide(Client.make(toClientOptions(options)), scope)
     const run = makeRun(context)
     const fork = Effect.runForkWith(context)
     const eventBuffer = Math.max(1, options.eventBuffer ?? 1_024)
@@ -138,13 +141,19 @@ export const make: (options: ConnectOptions) => Effect.Effect<PromiseClient, nev
     const enter = client.join as (
       contract: Room.Any,
       key: unknown,
-      payload: unknown
+      payload: unknown,
+      options: Client.JoinOptions | undefined
     ) => Effect.Effect<Joined<unknown>, unknown, Scope.Scope>
 
-    const join = (contract: Room.Any, key: unknown, payload?: unknown, callOptions?: CallOptions) => {
+    const join = (
+      contract: Room.Any,
+      key: unknown,
+      payload?: unknown,
+      options?: CallOptions & Client.JoinOptions
+    ) => {
       const scope = Scope.makeUnsafe()
       return run(
-        enter(contract, key, payload).pipe(
+        enter(contract, key, payload, options).pipe(
           Scope.provide(scope),
           Effect.map((joined) => {
             const room = PromiseRoom.make({ contract, joined, scope, context, run, eventBuffer })
@@ -154,7 +163,7 @@ export const make: (options: ConnectOptions) => Effect.Effect<PromiseClient, nev
           }),
           Effect.onError(() => Scope.close(scope, Exit.void))
         ),
-        callOptions?.signal
+        options?.signal
       )
     }
 
@@ -174,12 +183,20 @@ export const make: (options: ConnectOptions) => Effect.Effect<PromiseClient, nev
       return () => fiber.interruptUnsafe()
     }
 
+    const reconnect = () => void run(client.reconnect)
+    // Of the runtimes only pages tell when the network is there again.
+    yield* Effect.acquireRelease(
+      Effect.sync(() => globalThis.addEventListener?.("online", reconnect)),
+      () => Effect.sync(() => globalThis.removeEventListener?.("online", reconnect))
+    ).pipe(Scope.provide(scope))
+
     return {
+      reconnect,
       state: watchable(client.state, fork, ({ _tag }) => _tag === "stopped"),
       join: join as PromiseClient["join"],
       subscribe: subscribe as PromiseSubscribe,
       close: async () => {
-        await run(client.close)
+        await run(Scope.close(scope, Exit.void))
         await Promise.all(rooms)
       }
     }
@@ -195,9 +212,10 @@ const reportUnlessClosed = (error: RequestError): void => {
  *
  * **Details**
  *
- * A request is sent at most once. One that is made without a connection waits in a bounded queue (256, `offlineQueue`)
+ * A request runs at most once. One that is made without a connection waits in a bounded queue (256, `offlineQueue`)
  * and is sent once its room is joined again; one more than fit rejects with `QueueFull`. One that was sent when the
- * connection ended rejects with `ConnectionLost({ mayHaveRun: true })`. Every rejection is an instance of the class that
+ * connection ended is answered after the next begins, as long as the server keeps the session; where it did not, it
+ * rejects with `ConnectionLost({ mayHaveRun: true })`. Every rejection is an instance of the class that
  * the contract names, or a `RequestError` whose `reason` says more.
  *
  * @example

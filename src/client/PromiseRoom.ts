@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Room from "../contract/Definition.ts"
 import type { RequestError } from "../contract/RequestError.ts"
+import type { HistoryOptions, Page, Past } from "./History.ts"
 import type { Joined } from "./Joined.ts"
 import { PromiseEvents } from "./PromiseEvents.ts"
 import type { CallOptions, Run, Watchable } from "./PromiseRun.ts"
@@ -53,7 +54,7 @@ export type PromiseJoined<R> = PromiseMethods<R> & PromiseJoinedRoom<R>
  */
 export interface PromiseJoinedRoom<R> {
   readonly key: Room.Key<R>
-  /** The id by which other members know this one. Another one after each reconnect. */
+  /** The id by which other members know this one: the same after a reconnect if the session went on, else another. */
   readonly memberId: string
   /** Handles one kind of event, or `synced`, until the returned function is called or the room ends. */
   readonly on: PromiseOn<R>
@@ -76,6 +77,18 @@ export interface PromiseJoinedRoom<R> {
   readonly events: AsyncIterable<Room.Event<R>>
   /** Who is in the room, by member id: a new map after each change. Told until the room ends. */
   readonly presence: Watchable<ReadonlyMap<string, Room.Presence<R>>>
+  /**
+   * Looks back into the events that the room has kept, whatever this member has been told of them.
+   *
+   * Changes nothing: it waits for a connection as a request does, and is asked again if that is lost.
+   *
+   * @example
+   * ```ts
+   * const newest = await room.history({ limit: 50 })
+   * const older = newest.more ? await room.history({ before: newest.before, limit: 50 }) : undefined
+   * ```
+   */
+  readonly history: (options: HistoryOptions) => Promise<Page<Past<R>>>
   /**
    * Resolves when this client is no longer in the room, after the last event: with nothing when it left, else with the
    * reason. Never rejects.
@@ -178,6 +191,7 @@ export const make = ({ context, contract, eventBuffer, joined, run, scope }: Opt
     on: handlers.on as PromiseOn<unknown>,
     events: Stream.toAsyncIterableWith(joined.events, context),
     presence: watchable(joined.presence, (effect) => Fiber.runIn(fork(effect), scope)),
+    history: (options) => run(joined.history(options)),
     closed,
     leave: () => {
       handlers.stop()

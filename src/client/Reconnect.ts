@@ -22,7 +22,7 @@ export const run = Effect.fnUntraced(function*(
   const { state } = core.options
   let attempt = 0
   while (true) {
-    Watched.set(state, { _tag: "connecting" })
+    if (state.value._tag !== "connecting") Watched.set(state, { _tag: "connecting" })
     const { code, drain, onlineFor, reason } = yield* connect(
       core,
       Effect.isEffect(token) ? yield* token : token ?? null
@@ -34,17 +34,15 @@ export const run = Effect.fnUntraced(function*(
       ? yield* Backoff.delay(bounds, attempt)
       : yield* Backoff.afterDrain(bounds, drain)
     attempt++
+    core.waiting.closeUnsafe()
     Watched.set(state, { _tag: "waiting", attempt, retryIn, code })
-    yield* Effect.sleep(retryIn)
+    yield* Effect.raceFirst(core.waiting.await, Effect.sleep(retryIn))
   }
 })
 
 /** One connection, from the opening of the socket to its end. */
 const connect = (core: Core, token: string | null): Effect.Effect<Ended> =>
-  Effect.raceFirst(
-    Effect.callback<Ended>((resume) => {
-      const link = core.connect(token, (ended) => resume(Effect.succeed(ended)))
-      return Effect.sync(() => link.close(CloseCode.normal.code, "closed"))
-    }),
-    core.alarm.run(core.now, core.tick)
-  )
+  Effect.callback<Ended>((resume) => {
+    const link = core.connect(token, (ended) => resume(Effect.succeed(ended)))
+    return Effect.sync(() => link.close(CloseCode.normal.code, "closed"))
+  })

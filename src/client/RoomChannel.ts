@@ -11,8 +11,9 @@ import type { SyncReason } from "../contract/Definition.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
-import type { Answer, Channel, Delivery, Owner, Status } from "./Channel.ts"
-import { Feed } from "./Feed.ts"
+import type { Answer, Delivery, Owner } from "./Channel.ts"
+import { FedChannel } from "./FedChannel.ts"
+import type { Page } from "./History.ts"
 import type { Element } from "./RoomReader.ts"
 import { RoomReader } from "./RoomReader.ts"
 import * as Watched from "./Watched.ts"
@@ -21,27 +22,18 @@ type Presence = ReadonlyMap<string, unknown>
 
 const reasonOf = (text: string): SyncReason => text === "joined" || text === "restarted" ? text : "gap"
 
-export class RoomChannel implements Channel {
+export class RoomChannel extends FedChannel<Element> {
   readonly leaveTag = "leave"
-  readonly address: string
-  status: Status = "waiting"
-  number = 0
-  inFlight = 0
-  retryAt = 0
   memberId = ""
   readonly contract: Contract.CompiledRoom
   readonly presence: SubscriptionRef.SubscriptionRef<Presence>
-  private readonly owner: Owner
-  private readonly key: string
   private readonly payload: Frame.Json
-  private readonly feed: Feed<Element>
-  private position: Frame.Position | null = null
+  private readonly last: number | null
   /** A fresh snapshot is wanted, whatever could be continued. */
   private isStale = false
   /** The index of the newest `synced` in the feed; -1 before the first. */
   private lastSynced = -1
   private nextPresence: Map<string, unknown> | undefined
-  private isWaking = false
   private readonly joining = Deferred.makeUnsafe<void, unknown>()
   /** The first join was answered; what follows is for readers. */
   private isSettled = false
@@ -51,16 +43,16 @@ export class RoomChannel implements Channel {
     contract: Contract.CompiledRoom,
     key: string,
     payload: Frame.Json,
+    last: number,
     presence: SubscriptionRef.SubscriptionRef<Presence>,
     eventBuffer: number
   ) {
-    this.owner = owner
+    super(owner, `room ${contract.name}/${key}`, key, eventBuffer)
     this.contract = contract
-    this.address = `room ${contract.name}/${key}`
-    this.key = key
     this.payload = payload
+    // What comes at once must not drive out the snapshot that is to be read before it.
+    this.last = last >= 1 ? Math.floor(Math.min(last, eventBuffer / 2)) : null
     this.presence = presence
-    this.feed = new Feed(eventBuffer)
   }
 
   // ------------------------------------------------------------- joining
@@ -75,7 +67,8 @@ export class RoomChannel implements Channel {
     key: this.key,
     payload: this.payload,
     position: this.isStale ? null : this.position,
-    last: null
+    // Who was too slow for what came must not get more of it.
+    last: this.isStale ? null : this.last
   })
 
   readonly answered = (frame: Answer): void => {
@@ -115,11 +108,7 @@ export class RoomChannel implements Channel {
 
   private failed(reason: RequestError.ProtocolError): void {
     // A member that was admitted before is not turned away by a busy moment.
-    if (this.isSettled && (reason._tag === "Overloaded" || reason._tag === "RateLimited")) {
-      this.retryAt = this.owner.now() + Math.max(reason.retryAfter, 1)
-      return this.owner.want(this)
-    }
-    this.end(reason)
+    if (!this.isSettled || !this.isBusy(reason)) this.end(reason)
   }
 
   private settleJoin(outcome: Exit.Exit<void, unknown>): void {
@@ -132,10 +121,9 @@ export class RoomChannel implements Channel {
     this.owner.drop(this, new RequestError.RequestError({ reason }))
   }
 
-  readonly finish = (error: RequestError.RequestError | null): void => {
+  override finish(error: RequestError.RequestError | null): void {
     this.settleJoin(Exit.fail(error ?? new RequestError.RequestError({ reason: new RequestError.NotJoined() })))
-    this.feed.finish(error)
-    this.wake()
+    super.finish(error)
   }
 
   /** Asks for a fresh snapshot, by leaving and joining: events in between are in it. */
@@ -149,11 +137,11 @@ export class RoomChannel implements Channel {
   readonly receive = (frame: Delivery): void => {
     switch (frame._tag) {
       case "event": {
-        const [epoch, term, offset] = this.position!
-        if (frame.offset <= offset) return
+        const distance = this.distance(frame.offset)
+        if (distance <= 0) return
         // Joins again with the position, so that the missed events may still be told.
-        if (frame.offset > offset + 1) return this.owner.renew(this)
-        this.position = [epoch, term, frame.offset]
+        if (distance > 1) return this.owner.renew(this)
+        this.moveTo(frame.offset)
         return this.event(frame.name, frame.payload, frame.offset, frame.except)
       }
       case "volatile":
@@ -166,6 +154,7 @@ export class RoomChannel implements Channel {
         this.resetPresence()
         return this.synced(reasonOf(frame.reason), frame.snapshot)
       case "present":
+        if (frame.all === true) this.resetPresence()
         return this.present(frame.members)
       case "absent":
         this.changePresence().delete(frame.memberId)
@@ -185,10 +174,21 @@ export class RoomChannel implements Channel {
     offset: number | undefined,
     except: ReadonlyArray<string> | null
   ): void {
-    if (except !== null && except.includes(this.memberId)) return
+    const element = this.decode(name, payload, offset, except)
+    if (element !== undefined) this.push(element)
+  }
+
+  /** An event as it is told; undefined for one that skips this member, or is not of the contract. */
+  private decode(
+    name: string,
+    payload: Frame.Json,
+    offset: number | undefined,
+    except: ReadonlyArray<string> | null
+  ): Element | undefined {
+    if (except !== null && except.includes(this.memberId)) return undefined
     const decoded = this.contract.events.get(name)?.payload.decode(payload)
-    if (decoded === undefined || Result.isFailure(decoded)) return
-    this.push({ _tag: name, payload: decoded.success, offset })
+    if (decoded === undefined || Result.isFailure(decoded)) return undefined
+    return { _tag: name, payload: decoded.success, offset }
   }
 
   private synced(reason: SyncReason, wire: Frame.Json): void {
@@ -206,21 +206,6 @@ export class RoomChannel implements Channel {
     this.settleJoin(Exit.fail(error))
     this.feed.finish(error)
     this.owner.leave(this)
-  }
-
-  private push(element: Element): void {
-    this.feed.push(element)
-    this.wake()
-  }
-
-  /** Wakes the readers once for all that came together. */
-  private wake(): void {
-    if (this.isWaking) return
-    this.isWaking = true
-    this.owner.after(() => {
-      this.isWaking = false
-      this.feed.wake()
-    })
   }
 
   // ------------------------------------------------------------- presence
@@ -262,5 +247,12 @@ export class RoomChannel implements Channel {
       renew: () => this.renew()
     })
     return Stream.fromPull(Effect.succeed(reader.pull)).pipe(Stream.ensuring(Effect.sync(reader.close)))
+  })
+
+  /** What a page of the history says to this member. */
+  readonly page = ({ events, more }: Frame.ServerFrames["page"]): Page<Element> => ({
+    events: events.flatMap(([offset, name, payload, except]) => this.decode(name, payload, offset, except) ?? []),
+    more,
+    before: events[0]?.[0]
   })
 }

@@ -7,31 +7,18 @@ import * as Result from "effect/Result"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
-import type { Answer, Channel, Delivery, Owner, Status } from "./Channel.ts"
-import type { Reader } from "./Feed.ts"
-import { Feed } from "./Feed.ts"
+import type { Answer, Delivery, Owner } from "./Channel.ts"
+import { FedChannel } from "./FedChannel.ts"
+import type { Feed, Reader } from "./Feed.ts"
 
-export class TopicChannel implements Channel {
+export class TopicChannel extends FedChannel<unknown> {
   readonly leaveTag = "unsubscribe"
-  readonly address: string
-  status: Status = "waiting"
-  number = 0
-  inFlight = 0
-  retryAt = 0
-  private readonly owner: Owner
   private readonly contract: Contract.CompiledTopic
-  private readonly key: string
-  private readonly feed: Feed<unknown>
-  private position: Frame.Position | null = null
   private streams = 0
-  private isWaking = false
 
   constructor(owner: Owner, contract: Contract.CompiledTopic, key: string, eventBuffer: number) {
-    this.owner = owner
+    super(owner, TopicChannel.address(contract, key), key, eventBuffer)
     this.contract = contract
-    this.key = key
-    this.address = TopicChannel.address(contract, key)
-    this.feed = new Feed(eventBuffer)
   }
 
   static address(contract: Contract.CompiledTopic, key: string): string {
@@ -52,21 +39,15 @@ export class TopicChannel implements Channel {
       return
     }
     const reason = frame._tag === "error" ? RequestError.decode(frame.error) : new RequestError.HandlerFailed()
-    if (reason._tag === "Overloaded" || reason._tag === "RateLimited") {
-      this.retryAt = this.owner.now() + Math.max(reason.retryAfter, 1)
-      return this.owner.want(this)
-    }
-    this.owner.drop(this, new RequestError.RequestError({ reason }))
+    if (!this.isBusy(reason)) this.owner.drop(this, new RequestError.RequestError({ reason }))
   }
 
   readonly receive = (frame: Delivery): void => {
     switch (frame._tag) {
-      case "event": {
-        const [epoch, term, offset] = this.position!
-        if (frame.offset <= offset) return
-        this.position = [epoch, term, frame.offset]
+      case "event":
+        if (this.distance(frame.offset) <= 0) return
+        this.moveTo(frame.offset)
         return this.publish(frame.payload)
-      }
       case "volatile":
         return this.publish(frame.payload)
       case "left":
@@ -79,23 +60,7 @@ export class TopicChannel implements Channel {
 
   private publish(wire: Frame.Json): void {
     const decoded = this.contract.payload.decode(wire)
-    if (Result.isFailure(decoded)) return
-    this.feed.push(decoded.success)
-    this.wake()
-  }
-
-  readonly finish = (error: RequestError.RequestError | null): void => {
-    this.feed.finish(error)
-    this.wake()
-  }
-
-  private wake(): void {
-    if (this.isWaking) return
-    this.isWaking = true
-    this.owner.after(() => {
-      this.isWaking = false
-      this.feed.wake()
-    })
+    if (Result.isSuccess(decoded)) this.push(decoded.success)
   }
 
   /** Begins to read what is published from now on; `close` answers how many others still read. */

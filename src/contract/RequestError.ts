@@ -121,7 +121,7 @@ export class RoomStopped extends Schema.TaggedError<RoomStopped>()("RoomStopped"
   }
 }
 
-/** Raised by the client: the connection ended before the answer came. */
+/** The connection ended before the answer came, or the server has lost what became of the request. */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
   code: Schema.Int,
   mayHaveRun: Schema.Boolean
@@ -161,7 +161,8 @@ export const ProtocolError = Schema.Union([
   LimitExceeded,
   Unauthorized,
   Forbidden,
-  RoomStopped
+  RoomStopped,
+  ConnectionLost
 ])
 export type ProtocolError = typeof ProtocolError.Type
 
@@ -176,7 +177,7 @@ export type ProtocolError = typeof ProtocolError.Type
  * ```
  */
 export class RequestError extends Schema.TaggedError<RequestError>()("RequestError", {
-  reason: Schema.Union([...ProtocolError.members, ConnectionLost, QueueFull, ClientClosed])
+  reason: Schema.Union([...ProtocolError.members, QueueFull, ClientClosed])
 }) {
   override get message() {
     return this.reason.message

@@ -89,7 +89,11 @@ export class ScriptedSocket {
     this.events.message(text)
   }
 
-  welcome(announced: Partial<Frame.Announced> = {}, silence = 60_000): void {
+  welcome(
+    announced: Partial<Frame.Announced> = {},
+    silence = 60_000,
+    session: Partial<Frame.ServerFrames["welcome"]> = {}
+  ): void {
     this.send({
       _tag: "welcome",
       session: "s",
@@ -99,7 +103,8 @@ export class ScriptedSocket {
       contracts: {},
       resume: null,
       window: null,
-      seq: null
+      seq: null,
+      ...session
     })
   }
 
@@ -188,10 +193,15 @@ export class ScriptedServer {
   /** The next socket, greeted and welcomed. */
   readonly welcomes = Effect.fnUntraced(
     { self: this },
-    function*(this: ScriptedServer, announced: Partial<Frame.Announced> = {}, silence?: number) {
+    function*(
+      this: ScriptedServer,
+      announced: Partial<Frame.Announced> = {},
+      silence?: number,
+      session?: Partial<Frame.ServerFrames["welcome"]>
+    ) {
       const socket = yield* this.accept
       socket.open()
-      socket.welcome(announced, silence)
+      socket.welcome(announced, silence, session)
       return socket
     }
   )

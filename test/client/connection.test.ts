@@ -130,13 +130,13 @@ describe("a client", () => {
       assert.strictEqual(stateOf(client)._tag, "waiting")
     }))
 
-  it.effect("tells its states in order", () =>
+  it.effect("tells its states in order, each once", () =>
     Effect.gen(function*() {
       const { client, server } = yield* start()
       const states = yield* SubscriptionRef.changes(client.state).pipe(
         Stream.takeUntil(({ _tag }) => _tag === "stopped"),
         Stream.runCollect,
-        Effect.forkChild
+        Effect.forkChild({ startImmediately: true })
       )
       yield* settled
       const first = yield* server.welcomes()
@@ -156,6 +156,34 @@ describe("a client", () => {
 })
 
 describe("the wait before a reconnect", () => {
+  it.effect("ends when the client is told to connect now", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* start({ reconnect: { base: "1 hour", max: "1 hour" } })
+      const first = yield* server.accept
+      yield* client.reconnect
+      first.close(1006)
+      yield* settled
+      assert.strictEqual(stateOf(client)._tag, "waiting", "told while it connected, which it did already")
+      yield* client.reconnect
+      const second = yield* server.welcomes()
+      yield* client.reconnect
+      yield* settled
+      assert.lengthOf(server.sockets, 2)
+      second.close(1006)
+      yield* settled
+      const state = stateOf(client)
+      assert(state._tag === "waiting")
+      assert.strictEqual(state.attempt, 2, "attempts are counted all the same")
+      yield* TestClock.adjust(state.retryIn - 1)
+      assert.lengthOf(server.sockets, 2)
+      yield* TestClock.adjust(1)
+      assert.lengthOf(server.sockets, 3)
+      yield* client.close
+      yield* client.reconnect
+      yield* settled
+      assert.lengthOf(server.sockets, 3)
+    }))
+
   it.effect("is anything from zero to a bound that doubles up to its cap", () =>
     Effect.gen(function*() {
       for (let seed = 0; seed < 20; seed++) {
@@ -225,7 +253,7 @@ describe("the wait before a reconnect", () => {
 })
 
 describe("a close code", () => {
-  for (const code of [1001, 1005, 1006, 1009, 1011, 1012, 1013, 4408, 4409, 4429, 3999]) {
+  for (const code of [1001, 1005, 1006, 1009, 1011, 1012, 1013, 4408, 4409, 4410, 4429, 3999]) {
     it.effect(`${code} makes the client come back`, () =>
       Effect.gen(function*() {
         const { client, server, socket } = yield* online()

@@ -201,6 +201,9 @@ describe("a request", () => {
       assert.lengthOf(socket.all("notice"), 0, "a notice does not overtake a request of its room")
       socket.send({ _tag: "ok", ref: socket.all("request")[1]!.ref, value: 1 })
       yield* settled
+      assert.lengthOf(socket.all("request"), 2, "no more than so many beyond what is acknowledged")
+      socket.send({ _tag: "ok", ref: socket.all("request")[0]!.ref, value: 1 })
+      yield* settled
       assert.deepStrictEqual(socket.all("request").map(({ payload }) => payload), [
         { text: "0" },
         { text: "1" },

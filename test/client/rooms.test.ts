@@ -142,6 +142,147 @@ describe("a join", () => {
     }))
 })
 
+describe("a join that begins some events back", () => {
+  const join = Effect.fnUntraced(function*(last: number, eventBuffer = 1_024) {
+    const { client, server, socket } = yield* online({ eventBuffer, reconnect: { max: "1 second" } })
+    const joining = yield* Effect.forkChild(client.join(Chat, "lobby", { name: "ada" }, { last }))
+    const sent = (yield* socket.joins({ position: ["e", 1, 3], snapshot: { lastId: 5 } })).last
+    return { room: yield* Fiber.join(joining), sent, server, socket }
+  })
+
+  it.effect("is told them after the first synced", () =>
+    Effect.gen(function*() {
+      const { room, sent, socket } = yield* join(2)
+      assert.strictEqual(sent, 2)
+      socket.send(said(4), said(5))
+      const { seen } = yield* read(room)
+      socket.send(said(6))
+      yield* settled
+      assert.deepStrictEqual(seen, ["joined 5", "4:4", "5:5", "6:6"])
+    }))
+
+  it.effect("says so again with its position, for where that cannot be continued", () =>
+    Effect.gen(function*() {
+      const { room, server, socket } = yield* join(2)
+      const { seen } = yield* read(room)
+      socket.send(said(4), said(5))
+      socket.close(1006)
+      yield* TestClock.adjust("1 second")
+      const second = yield* server.welcomes()
+      const { last, position } = yield* second.joins({ position: ["f", 1, 7], snapshot: { lastId: 9 } })
+      assert.deepStrictEqual([last, position], [2, ["e", 1, 5]])
+      second.send(said(8), said(9))
+      yield* settled
+      assert.deepStrictEqual(seen, ["joined 5", "4:4", "5:5", "gap 9", "8:8", "9:9"])
+    }))
+
+  it.effect("asks for no more than half of what is kept for readers, and for nothing when one was too slow", () =>
+    Effect.gen(function*() {
+      const { room, sent, socket } = yield* join(100, 8)
+      assert.strictEqual(sent, 4)
+      for (let offset = 4; offset <= 20; offset++) socket.send(said(offset))
+      const { seen } = yield* read(room)
+      yield* renews(socket, 20)
+      assert.isNull(socket.all("join").at(-1)!.last)
+      assert.deepStrictEqual(seen, ["joined 20"])
+    }))
+
+  it.effect("is an ordinary one where that is not a number from 1", () =>
+    Effect.gen(function*() {
+      for (const last of [0, -1, NaN, 0.5]) assert.isNull((yield* Effect.scoped(join(last))).sent)
+      assert.strictEqual((yield* join(2.9)).sent, 2)
+    }))
+})
+
+describe("the history of a room", () => {
+  const entry = (offset: number, text: unknown = `${offset}`, except: ReadonlyArray<string> | null = null) =>
+    [offset, "Said", { text }, except] as const
+
+  it.effect("is asked for page by page, and told without what is not for this member", () =>
+    Effect.gen(function*() {
+      const { room, socket } = yield* joined()
+      const newest = yield* Effect.forkChild(room.history({ limit: 4 }))
+      const first = yield* socket.next("history")
+      assert.deepStrictEqual([first.channel, first.before, first.limit], [7, null, 4])
+      const events = [entry(5, "hidden", ["me"]), entry(6), [7, "Novelty", {}, null] as const, entry(8, 8)]
+      socket.send({ _tag: "page", ref: first.ref, channel: 7, events, more: true })
+      const page = yield* Fiber.join(newest)
+      assert.deepStrictEqual(page, {
+        events: [{ _tag: "Said", payload: { text: "6" }, offset: 6 }],
+        more: true,
+        before: 5
+      })
+      const older = yield* Effect.forkChild(room.history({ before: page.before, limit: 4 }))
+      const second = yield* socket.next("history")
+      assert.strictEqual(second.before, 5)
+      socket.send({ _tag: "page", ref: second.ref, channel: 7, events: [], more: false })
+      assert.deepStrictEqual(yield* Fiber.join(older), { events: [], more: false, before: undefined })
+    }))
+
+  it.effect("is asked for in whole numbers, at most 256 events at once", () =>
+    Effect.gen(function*() {
+      const { room, socket } = yield* joined()
+      for (
+        const options of [{ limit: 1_000 }, { limit: 0 }, { limit: NaN }, { limit: 2.5, before: 7.5 }, {
+          limit: 1,
+          before: -1
+        }]
+      ) yield* Effect.forkChild(room.history(options))
+      yield* settled
+      assert.deepStrictEqual(socket.all("history").map(({ before, limit }) => [before, limit]), [
+        [null, 256],
+        [null, 1],
+        [null, 1],
+        [7, 2],
+        [null, 1]
+      ])
+    }))
+
+  it.effect("is asked for again after a lost connection, once the room is joined", () =>
+    Effect.gen(function*() {
+      const { room, server, socket } = yield* joined()
+      const looking = yield* Effect.forkChild(room.history({ limit: 1 }))
+      yield* socket.next("history")
+      socket.close(1006)
+      yield* TestClock.adjust("1 second")
+      const second = yield* server.welcomes()
+      yield* settled
+      assert.lengthOf(second.all("history"), 0)
+      yield* second.joins()
+      const { ref } = yield* second.next("history")
+      second.send({ _tag: "page", ref, channel: 7, events: [entry(1)], more: false })
+      assert.lengthOf((yield* Fiber.join(looking)).events, 1)
+    }))
+
+  it.effect("fails with the reason of the server, after its time, and when the room is left", () =>
+    Effect.gen(function*() {
+      const { room, socket } = yield* joined()
+      const refused = yield* Effect.forkChild(Effect.flip(room.history({ limit: 1 })))
+      const { ref } = yield* socket.next("history")
+      socket.send({ _tag: "error", ref, error: { _tag: "NotJoined" } })
+      assert.strictEqual((yield* Fiber.join(refused)).reason._tag, "NotJoined")
+      const late = yield* Effect.forkChild(Effect.flip(room.history({ limit: 1 })))
+      yield* TestClock.adjust("35 seconds")
+      assert.strictEqual((yield* Fiber.join(late)).reason._tag, "HandlerTimeout")
+      yield* room.leave
+      assert.strictEqual((yield* Effect.flip(room.history({ limit: 1 }))).reason._tag, "NotJoined")
+    }))
+
+  it.effect("that nobody waits for any more is forgotten", () =>
+    Effect.gen(function*() {
+      const { room, server, socket } = yield* joined()
+      const looking = yield* Effect.forkChild(room.history({ limit: 1 }))
+      yield* socket.next("history")
+      yield* Fiber.interrupt(looking)
+      socket.close(1006)
+      yield* TestClock.adjust("1 second")
+      const second = yield* server.welcomes()
+      yield* second.joins()
+      yield* settled
+      assert.lengthOf(second.all("history"), 0)
+    }))
+})
+
 describe("events", () => {
   it.effect("begin with synced, then follow in the order of their offsets", () =>
     Effect.gen(function*() {
@@ -406,6 +547,14 @@ describe("presence", () => {
       )
       yield* settled
       assert.deepStrictEqual(sizes, [2, 1], "what comes together is seen together")
+    }))
+
+  it.effect("is emptied first where a server tells all of it", () =>
+    Effect.gen(function*() {
+      const { room, socket } = yield* joined()
+      socket.send(present(["me", { name: "ada" }], ["gone", { name: "eve" }]))
+      socket.send({ ...present(["me", { name: "ada" }]), all: true }, present(["new", { name: "bob" }]))
+      assert.deepStrictEqual([...SubscriptionRef.getUnsafe(room.presence).keys()], ["me", "new"])
     }))
 
   it.effect("keeps a slow watcher at the latest state", () =>

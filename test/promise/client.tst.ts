@@ -2,6 +2,8 @@
  * What the promise client is told by its types, and the mistakes that do not compile.
  */
 import { describe, expect, it } from "tstyche"
+import type { Page, Past, SessionStore } from "../../src/client/Client.ts"
+import { sessionStorage } from "../../src/client/Client.ts"
 import type * as PromiseClient from "../../src/client/PromiseClient.ts"
 import { connect } from "../../src/client/PromiseClient.ts"
 import type { RequestError } from "../../src/contract/RequestError.ts"
@@ -21,6 +23,14 @@ describe("connecting", () => {
     expect(connect).type.not.toBeCallableWith({})
     expect(connect).type.not.toBeCallableWith({ url: "", token: 1 })
     expect(connect({ url: "" })).type.toBe<PromiseClient.PromiseClient>()
+    expect(connect({ url: "" }).reconnect()).type.toBe<void>()
+  })
+
+  it("keeps its session where it is told to", () => {
+    expect(sessionStorage).type.toBe<(key?: string) => SessionStore>()
+    expect(connect).type.toBeCallableWith({ url: "", session: sessionStorage() })
+    expect(connect).type.toBeCallableWith({ url: "", session: { load: () => null, save: () => {} } })
+    expect(connect).type.not.toBeCallableWith({ url: "", session: "key" })
   })
 
   it("shows its state", () => {
@@ -39,6 +49,8 @@ describe("joining", () => {
   it("takes options after the payload", () => {
     expect(client.join).type.toBeCallableWith(Chat, "lobby", { name: "ada" }, { signal })
     expect(client.join).type.toBeCallableWith(Lobby, "lobby", undefined, { signal })
+    expect(client.join).type.toBeCallableWith(Chat, "lobby", { name: "ada" }, { signal, last: 50 })
+    expect(client.join).type.not.toBeCallableWith(Chat, "lobby", { name: "ada" }, { last: "50" })
   })
 
   it("refuses what the contract does not have", () => {
@@ -50,6 +62,12 @@ describe("joining", () => {
 })
 
 describe("a joined room", () => {
+  it("looks back at reliable events, which have an offset", () => {
+    expect(room.history({ limit: 10 })).type.toBe<Promise<Page<Past<typeof Chat>>>>()
+    expect(room.history).type.toBeCallableWith({ limit: 10, before: 7 })
+    expect(room.history).type.not.toBeCallableWith({ before: 7 })
+  })
+
   it("has a method for each request", () => {
     expect(room.Say).type.toBe<
       (

@@ -25,6 +25,14 @@ describe("joining", () => {
     expect(client.join).type.not.toBeCallableWith(Chat, "lobby")
   })
 
+  it("takes how many events it begins back, after the payload", () => {
+    expect(client.join).type.toBeCallableWith(Chat, "lobby", { name: "ada" }, { last: 50 })
+    expect(client.join).type.toBeCallableWith(Lobby, "lobby", undefined, { last: 50 })
+    expect(client.join).type.not.toBeCallableWith(Chat, "lobby", { name: "ada" }, { last: "50" })
+    expect(client.join).type.not.toBeCallableWith(Chat, "lobby", { name: "ada" }, { lsat: 50 })
+    expect(client.join).type.not.toBeCallableWith(Chat, "lobby", { last: 50 })
+  })
+
   it("takes the key in the contract's form", () => {
     expect(client.join).type.toBeCallableWith(Board, 7)
     expect(client.join).type.not.toBeCallableWith(Board, "7")
@@ -54,6 +62,19 @@ describe("a joined room", () => {
     expect<Tagged<"Said">["offset"]>().type.toBe<number | undefined>()
     expect<Tagged<"synced">["snapshot"]>().type.toBe<{ readonly lastId: number }>()
     expect<Tagged<"synced">["reason"]>().type.toBe<"joined" | "gap" | "restarted">()
+  })
+
+  it("looks back at reliable events, which have an offset", () => {
+    expect(room.history).type.toBeCallableWith({ limit: 10 })
+    expect(room.history).type.toBeCallableWith({ limit: 10, before: 7 })
+    expect(room.history).type.toBeCallableWith({ limit: 10, before: undefined })
+    expect(room.history).type.not.toBeCallableWith({ before: 7 })
+    expect(room.history({ limit: 10 })).type.toBe<Effect.Effect<Client.Page<Client.Past<typeof Chat>>, Failed>>()
+    expect<Client.Past<typeof Chat>["_tag"]>().type.toBe<"Said" | "Counted" | "Cleared">()
+    expect<Client.Past<typeof Chat>["offset"]>().type.toBe<number>()
+    expect<Extract<Client.Past<typeof Chat>, { readonly _tag: "Said" }>["payload"]>().type.toBe<
+      { readonly from: string; readonly text: string }
+    >()
   })
 
   it("knows who is there", () => {

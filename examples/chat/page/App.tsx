@@ -30,15 +30,8 @@ export const App = () => {
     // Back in the tab after a reload: the same name in the same room.
     const { isInside, name, room } = Place.remembered()
     if (isInside) enter(name, room)
-    const retry = () => {
-      if (session.current?.view.connection.is === "waiting") session.current.reconnect()
-    }
-    addEventListener("online", retry)
     addEventListener("popstate", leave)
-    return () => {
-      removeEventListener("online", retry)
-      removeEventListener("popstate", leave)
-    }
+    return () => removeEventListener("popstate", leave)
   }, [enter, leave])
 
   return isInside

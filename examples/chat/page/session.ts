@@ -3,7 +3,7 @@
  */
 import { RequestError } from "heddle/client"
 import type { ConnectionState } from "heddle/client"
-import { connect, type PromiseClient, type PromiseJoined } from "heddle/client"
+import { connect, type PromiseClient, type PromiseJoined, sessionStorage } from "heddle/client"
 import { Chat, NameTaken, RoomFull } from "../contract.ts"
 import * as Room from "./room.ts"
 
@@ -114,9 +114,9 @@ export class Session {
     this.joined?.Typing()
   }
 
-  /** Connects now, whatever the client was waiting for; what waits to be sent goes with it. */
+  /** Connects now, also if the server has ended the connection for good; what waits to be sent goes with it. */
   reconnect(): void {
-    void this.client?.close()
+    if (this.view.connection.is !== "stopped") return this.client?.reconnect()
     this.set({ connection: { is: "connecting", wasLost: true } })
     this.connect()
   }
@@ -130,7 +130,8 @@ export class Session {
   // ------------------------------------------------------------- the connection
 
   private connect(): void {
-    const client = connect({ url: this.url, reconnect: { max: "10 seconds" } })
+    // A page that is loaded again has its place in the room again, and nobody saw it leave.
+    const client = connect({ url: this.url, reconnect: { max: "10 seconds" }, session: sessionStorage() })
     this.client = client
     client.state.subscribe((state) => {
       if (this.isCurrent(client)) this.set({ connection: this.connectionOf(state) })
