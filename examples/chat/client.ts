@@ -8,7 +8,7 @@ import { Config, Effect, FiberHandle, FiberSet, Match, Stream, SubscriptionRef }
 import { Client } from "heddle"
 import * as Runtime from "heddle/runtime"
 import process from "node:process"
-import { Chat } from "./contract.ts"
+import { Chat, shownAtFirst } from "./contract.ts"
 import * as Terminal from "./terminal.ts"
 
 const chat = Effect.fnUntraced(function*(name: string, key: string) {
@@ -25,7 +25,7 @@ const chat = Effect.fnUntraced(function*(name: string, key: string) {
     return Effect.andThen(Effect.sync(() => lost = true), print(`* no connection to ${url}, still trying`))
   }))
 
-  const room = yield* client.join(Chat, key, { name })
+  const room = yield* client.join(Chat, key, { name }, { last: shownAtFirst })
   const who = Effect.gen(function*() {
     const members = yield* SubscriptionRef.get(room.presence)
     yield* print(`* in ${key}: ${[...members.values()].map(({ name }) => name).join(", ")}`)
@@ -40,12 +40,9 @@ const chat = Effect.fnUntraced(function*(name: string, key: string) {
   const show = Stream.runForEach(
     room.events,
     Match.valueTags({
-      synced: Effect.fnUntraced(function*({ reason, snapshot }) {
+      synced: Effect.fnUntraced(function*({ reason }) {
         yield* prompt
         if (reason === "gap") yield* print("* some messages may be missing here")
-        if (reason !== "restarted") {
-          yield* Effect.forEach(snapshot.recent, ({ from, text }) => print(`${from}: ${text}`))
-        }
         yield* who
       }),
       Said: ({ payload: { from, text } }) =>

@@ -5,11 +5,12 @@ import { Schema } from "effect"
 import { Room } from "heddle"
 
 export const maxText = 2_000
+/** So much of what was said is told to those who come later. */
+export const shownAtFirst = 50
 
 export const Name = Schema.String.check(Schema.isPattern(/^[\p{L}\p{N}_-]{1,20}$/u))
 export const RoomName = Schema.String.check(Schema.isPattern(/^[\p{L}\p{N}_-]{1,40}$/u))
 const Text = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(maxText))
-const Line = Schema.Struct({ from: Name, text: Text, at: Schema.Date })
 
 export class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", { wanted: Name }) {
   override get message() {
@@ -28,8 +29,6 @@ export class Chat extends Room.make("chat", {
   join: { payload: { name: Name }, error: [NameTaken, RoomFull] },
   /** Who is there, as everybody in the room sees it. */
   presence: { name: Name },
-  /** What was said last, for those who come later. */
-  snapshot: { recent: Schema.Array(Line) },
   requests: {
     /** Says something to everybody in the room. Answers with the place of the message in the room's order. */
     Say: { payload: { text: Text }, success: Schema.Int }
@@ -39,7 +38,7 @@ export class Chat extends Room.make("chat", {
     Typing: {}
   },
   events: {
-    Said: Line,
+    Said: { from: Name, text: Text, at: Schema.Date },
     Joined: { name: Name },
     Left: { name: Name },
     Typing: Room.volatile({ from: Name })

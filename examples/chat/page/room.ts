@@ -11,7 +11,11 @@ export interface Line {
 
 /** What stands in the log: a line, or a note about who came and went and what may be missing. */
 export type Entry =
-  & { readonly id: number }
+  & {
+    readonly id: number
+    /** The place in the room's order of what it tells; undefined for what the page itself says. */
+    readonly offset: number | undefined
+  }
   & ({ readonly kind: "line"; readonly line: Line } | { readonly kind: "note"; readonly text: string })
 
 /** What this member says and nobody has seen yet. */
@@ -57,29 +61,30 @@ const add = (room: Room, ...entries: ReadonlyArray<NewEntry>): Room => ({
   nextId: room.nextId + entries.length
 })
 
-export const note = (room: Room, text: string): Room => add(room, { kind: "note", text })
+export const note = (room: Room, text: string, offset?: number): Room =>
+  isShown(room, offset, (entry) => entry.kind === "note" && entry.text === text)
+    ? room
+    : add(room, { kind: "note", text, offset })
 
-const isSame = (a: Line) => (b: Line) => a.from === b.from && a.text === b.text && a.at.getTime() === b.at.getTime()
+/** Who comes back is told again what it knows; another server counts from 1 again, but tells something else. */
+const isShown = ({ entries }: Room, offset: number | undefined, isSame: (entry: Entry) => boolean): boolean =>
+  offset !== undefined && entries.some((entry) => entry.offset === offset && isSame(entry))
 
-/** The newest lines as the server knows them: the first time, or again after events were missed. */
-export const synced = (room: Room, recent: ReadonlyArray<Line>): Room => {
-  const shown = room.entries.flatMap((entry) => entry.kind === "line" ? [entry.line] : [])
-  const missed = recent.filter((line) => !shown.some(isSame(line)))
-  const newest = shown.at(-1)
-  if (newest === undefined && room.entries.length === 0) return lines(room, missed)
-  // If the server still has the last line that was seen here, it has everything after it too.
-  const isWhole = newest !== undefined && recent.some(isSame(newest))
-  return lines(note(room, isWhole ? "Connected again." : "Connected again. Messages may be missing here."), missed)
-}
+/** What the room has kept follows: from the beginning, or again after events were missed. */
+export const synced = (room: Room): Room =>
+  room.entries.length === 0 ? room : note(room, "Connected again. Messages may be missing here.")
 
-const lines = (room: Room, all: ReadonlyArray<Line>): Room => all.reduce(said, room)
+const isLine = ({ at, from, text }: Line) => (entry: Entry): boolean =>
+  entry.kind === "line" && entry.line.from === from && entry.line.text === text &&
+  entry.line.at.getTime() === at.getTime()
 
-export const said = (room: Room, line: Line): Room => {
+export const said = (room: Room, line: Line, offset: number | undefined): Room => {
   const { drafts, entries } = room
+  if (isShown(room, offset, isLine(line))) return room
   const draft = line.from === room.me ? drafts.find(({ text }) => text === line.text) : undefined
-  if (draft === undefined) return stoppedTyping(add(room, { kind: "line", line }), line.from)
+  if (draft === undefined) return stoppedTyping(add(room, { kind: "line", line, offset }), line.from)
   // What was a draft becomes a line, and stays the same thing on the page.
-  const entry: Entry = { id: draft.id, kind: "line", line }
+  const entry: Entry = { id: draft.id, offset, kind: "line", line }
   return { ...withoutDraft(room, draft.id), entries: [...entries, entry].slice(-maxEntries) }
 }
 

@@ -4,7 +4,7 @@
 import { RequestError } from "heddle/client"
 import type { ConnectionState } from "heddle/client"
 import { connect, type PromiseClient, type PromiseJoined, sessionStorage } from "heddle/client"
-import { Chat, NameTaken, RoomFull } from "../contract.ts"
+import { Chat, NameTaken, RoomFull, shownAtFirst } from "../contract.ts"
 import * as Room from "./room.ts"
 
 /** How the connection is; `retryAt` is a time of `Date.now()`. */
@@ -162,7 +162,7 @@ export class Session {
     const { me, name } = this.view.room
     while (this.isCurrent(client)) {
       try {
-        const joined = await client.join(Chat, name, { name: me })
+        const joined = await client.join(Chat, name, { name: me }, { last: shownAtFirst })
         await this.stay(client, joined)
       } catch (error) {
         if (!this.isCurrent(client)) return
@@ -201,13 +201,13 @@ export class Session {
     const { room } = this.view
     switch (event._tag) {
       case "synced":
-        return event.reason === "restarted" ? room : Room.synced(room, event.snapshot.recent)
+        return event.reason === "restarted" ? room : Room.synced(room)
       case "Said":
-        return Room.said(room, event.payload)
+        return Room.said(room, event.payload, event.offset)
       case "Joined":
-        return event.payload.name === room.me ? room : Room.note(room, `${event.payload.name} joined`)
+        return event.payload.name === room.me ? room : Room.note(room, `${event.payload.name} joined`, event.offset)
       case "Left":
-        return event.payload.name === room.me ? room : Room.note(room, `${event.payload.name} left`)
+        return event.payload.name === room.me ? room : Room.note(room, `${event.payload.name} left`, event.offset)
       case "Typing":
         this.forgetTyping(event.payload.from)
         return Room.typing(room, event.payload.from)
