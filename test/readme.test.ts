@@ -65,7 +65,7 @@ describe("the tables", () => {
   const format = (name: string, value: number): string => {
     if (value === Infinity) return "unlimited"
     if (name.endsWith("Bytes")) return value >= 2 ** 20 ? `${value / 2 ** 20} MiB` : `${value / 2 ** 10} KiB`
-    if (["handshake", "heartbeat", "handler", "emitWait"].includes(name)) return `${value / 1_000} s`
+    if (["handshake", "heartbeat", "handler", "emitWait", "sessionWindow"].includes(name)) return `${value / 1_000} s`
     return value.toLocaleString("en-US")
   }
 

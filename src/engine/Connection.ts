@@ -13,8 +13,10 @@ import * as RequestError from "../contract/RequestError.ts"
 import type * as Frame from "../wire/Frame.ts"
 import * as Utf8 from "../wire/Utf8.ts"
 import type { Connections } from "./Addresses.ts"
-import * as Authentication from "./Authentication.ts"
+import type * as Authentication from "./Authentication.ts"
+import { Backpressure } from "./Backpressure.ts"
 import type { Core } from "./Core.ts"
+import { Credentials } from "./Credentials.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import { FrameRate } from "./FrameRate.ts"
 import type { Beating } from "./Heartbeat.ts"
@@ -23,7 +25,8 @@ import { Outbox } from "./Outbox.ts"
 import type { Joiner } from "./Packing.ts"
 import type { Served } from "./Router.ts"
 import { route } from "./Router.ts"
-import { Session } from "./Session.ts"
+import type { Holder, Session } from "./Session.ts"
+import type { Sessions } from "./Sessions.ts"
 import type * as Transport from "./Transport.ts"
 import type { Users } from "./Users.ts"
 import * as Welcome from "./Welcome.ts"
@@ -35,6 +38,7 @@ export interface Shared {
   readonly authenticators: Authentication.Authenticators
   readonly fingerprints: { readonly [name: string]: string }
   readonly connections: Connections<Connection>
+  readonly sessions: Sessions
   readonly users: Users
   /** Connections whose first frame or credentials are still awaited. */
   readonly handshakes: Deadlines<Connection>
@@ -51,21 +55,20 @@ type Inbound = Frame.ClientFrame | Frame.Malformed
 /** Malformed frames after which the peer is taken not to speak the protocol. */
 const maxMalformed = 3
 
-export class Connection implements Transport.SocketHandler, Beating {
+export class Connection implements Transport.SocketHandler, Beating, Holder {
   quietSweeps = 0
   readonly outbox: Outbox
   readonly address: string
   private readonly shared: Shared
   private readonly socket: Transport.Socket
-  /** Kept as long as somebody may ask about credentials. */
-  private readonly request: Transport.UpgradeRequest | undefined
+  private readonly credentials: Credentials
+  private readonly replies: Backpressure
   private readonly actor: Actor.Actor<Inbound>
   private readonly rate: FrameRate
   private session: Session | undefined
   private malformed = 0
   private paused = false
   private retiring = false
-  private waiting: (() => void) | undefined
   private closed = false
 
   constructor(shared: Shared, socket: Transport.Socket, joiner: Joiner, request: Transport.UpgradeRequest) {
@@ -73,7 +76,7 @@ export class Connection implements Transport.SocketHandler, Beating {
     this.shared = shared
     this.socket = socket
     this.address = request.address
-    this.request = shared.authenticators.size === 0 ? undefined : request
+    this.credentials = new Credentials(shared.authenticators, request)
     this.outbox = new Outbox(socket, joiner, {
       maxBytes: core.limits.outboxBytes,
       maxFrames: core.limits.outboxFrames,
@@ -85,6 +88,7 @@ export class Connection implements Transport.SocketHandler, Beating {
       beforeHandOver: core.hub.commits?.commit,
       onRoom: () => this.goOn()
     })
+    this.replies = new Backpressure(this.outbox, core.limits)
     this.rate = new FrameRate(shared.users, core.now())
     this.actor = Actor.spawnIn<Inbound>(core.actors, core.context, {
       id: "connection",
@@ -105,6 +109,7 @@ export class Connection implements Transport.SocketHandler, Beating {
   message(data: string | Uint8Array): void {
     if (this.closed) return
     this.quietSweeps = 0
+    if (this.session?.isUnconfirmed === true) this.shared.sessions.confirm(this.session)
     const { limits, stats } = this.shared.core
     if (typeof data === "string" ? Utf8.exceeds(data, limits.messageBytes) : data.length > limits.messageBytes) {
       return this.shut(CloseCode.tooLarge, `a message has at most ${limits.messageBytes} bytes`)
@@ -132,7 +137,8 @@ export class Connection implements Transport.SocketHandler, Beating {
     this.outbox.drained()
   }
 
-  close(): void {
+  close(code: number): void {
+    if (!this.closed) this.shared.sessions.part(this.session, code)
     this.finish()
     this.shared.closing.remove(this)
   }
@@ -162,10 +168,10 @@ export class Connection implements Transport.SocketHandler, Beating {
 
   // ------------------------------------------------------------- ending
 
-  /** Ends the session, sends what the outbox can still hand over, and closes. Idempotent. */
-  shut({ code, name }: CloseCode.CloseCode, reason = name, leaveReason: "lost" | "stopped" = "lost"): void {
+  /** Leaves the session, sends what the outbox can still hand over, and closes. Idempotent. */
+  shut({ code, name }: CloseCode.CloseCode, reason = name): void {
     if (this.closed) return
-    this.session?.end(leaveReason)
+    this.shared.sessions.part(this.session, code)
     this.outbox.close()
     this.shared.closing.add(this)
     this.finish()
@@ -189,7 +195,18 @@ export class Connection implements Transport.SocketHandler, Beating {
 
   /** The server has stopped. */
   expire(): void {
-    this.shut(CloseCode.serviceRestart, "the server is stopping", "stopped")
+    this.shut(CloseCode.serviceRestart, "the server is stopping")
+  }
+
+  /** The session goes on over a newer connection. */
+  replace(): void {
+    this.session = undefined
+    this.shut(CloseCode.replaced)
+  }
+
+  /** Its messages crashed a room too often. */
+  expel(): void {
+    this.shut(CloseCode.rejected, "its messages crashed a room too often")
   }
 
   /** The peer did not answer the close frame in time. */
@@ -201,7 +218,6 @@ export class Connection implements Transport.SocketHandler, Beating {
     if (this.closed) return
     this.closed = true
     this.outbox.close()
-    this.session?.end("lost")
     this.rate.end()
     this.shared.connections.delete(this)
     this.shared.handshakes.remove(this)
@@ -220,15 +236,16 @@ export class Connection implements Transport.SocketHandler, Beating {
     if (this.session !== undefined) {
       if (frame._tag === "renew") return this.renew(this.session, frame)
       // What is answered with much waits until there is room for it.
-      if ((frame._tag !== "request" && frame._tag !== "history") || this.hasRoom) return this.route(this.session, frame)
+      const isLarge = frame._tag === "request" || frame._tag === "history"
+      if (!isLarge || this.replies.hasRoom) return this.route(this.session, frame)
       const { session } = this
-      return Effect.map(this.room(), () => this.route(session, frame))
+      return Effect.map(this.replies.room(), () => this.route(session, frame))
     }
     if (frame._tag !== "hello") {
       return this.refuse({ _tag: "malformed", field: "frame.kind", detail: "Expected hello first", ref: null })
     }
-    return Effect.matchEager(this.authenticate(frame.token), {
-      onSuccess: (identities) => this.welcome(identities),
+    return Effect.matchEager(this.credentials.check(frame.token), {
+      onSuccess: (identities) => this.welcome(identities, frame.resume),
       onFailure: (error) => this.unauthorized(null, error)
     })
   }
@@ -238,47 +255,30 @@ export class Connection implements Transport.SocketHandler, Beating {
     if (wrong !== undefined) this.refuse(wrong)
   }
 
-  /** Whether there is room for one more reply: not more than half an outbox waits. */
-  private get hasRoom(): boolean {
-    const { outboxBytes, outboxFrames } = this.shared.core.limits
-    return this.outbox.queuedBytes <= outboxBytes / 2 && this.outbox.queuedFrames <= outboxFrames / 2
-  }
-
-  /** Waits until there is. Meanwhile frames collect in the mailbox, and then the transport is paused. */
-  private room(): Effect.Effect<void> {
-    return Effect.callback((resume) => {
-      this.waiting = () => resume(Effect.void)
-    })
-  }
-
   private goOn(): void {
     if (this.retiring && this.outbox.queuedFrames === 0) return this.expire()
-    if (this.waiting === undefined || !this.hasRoom) return
-    const { waiting } = this
-    this.waiting = undefined
-    waiting()
+    this.replies.goOn()
   }
 
-  private authenticate(token: string | null): Effect.Effect<Identity.Identities, Identity.Unauthorized> {
-    return this.request === undefined
-      ? Effect.succeed(Authentication.nobody)
-      : Authentication.authenticate(this.shared.authenticators, this.request, token)
-  }
-
-  private welcome(identities: Identity.Identities): void {
+  private welcome(identities: Identity.Identities, resume: string | null): void {
     if (this.closed) return
-    const { handshakes, core, fingerprints } = this.shared
+    const { core, fingerprints, handshakes, sessions } = this.shared
     handshakes.remove(this)
     this.rate.of(identities)
-    this.session = new Session(core.nextId(), this.outbox, identities, core.stats)
-    this.session.onExpelled = () => this.shut(CloseCode.rejected, "its messages crashed a room too often")
-    this.session.send(Welcome.make(this.session.id, core.limits, fingerprints))
+    const { session, token } = sessions.enter({
+      holder: this,
+      identities,
+      subject: this.credentials.subjectOf(identities),
+      resume
+    })
+    this.session = session
+    session.send(Welcome.make(session, token, core.limits, fingerprints))
   }
 
   private renew(session: Session, { ref, token }: Frame.ClientFrames["renew"]): Effect.Effect<void> | void {
-    const renewed = Effect.matchEager(this.authenticate(token), {
+    const renewed = Effect.matchEager(this.credentials.check(token), {
       onSuccess: (identities) => {
-        session.identities = identities
+        this.shared.sessions.renew(session, identities, this.credentials.subjectOf(identities))
         this.rate.of(identities)
         session.answer({ _tag: "ok", ref, value: null })
       },

@@ -76,6 +76,7 @@ export class Drain {
       // The transport drops what is still open once this has returned.
       yield* shared.closing.empty
       yield* endpoints.settled
+      shared.sessions.stop()
     })
   })
 

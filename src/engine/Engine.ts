@@ -30,6 +30,8 @@ import * as Probes from "./Probes.ts"
 import * as Publish from "./Publish.ts"
 import type { RawGroups } from "./RawGroups.ts"
 import { RoomHost } from "./RoomHost.ts"
+import { makeSessions } from "./Sessions.ts"
+import type { Resumes } from "./Sessions.ts"
 import { eventName, TopicHost } from "./TopicHost.ts"
 import type { Address, ListenError } from "./Transport.ts"
 import { Transport } from "./Transport.ts"
@@ -49,6 +51,10 @@ export interface Stats {
    * choose, and `disconnect` for everything that waited for a peer that was closed with 4409.
    */
   readonly drops: Readonly<Fate.Drops>
+  /** Sessions at this moment; those without a connection wait for their clients to come back. None with a window of 0. */
+  readonly sessions: { readonly attached: number; readonly detached: number }
+  /** Clients that came back since it started, by whether their session went on. */
+  readonly resumes: Readonly<Resumes>
 }
 
 /** A running engine. */
@@ -194,6 +200,7 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
     fingerprints,
     connections,
     users,
+    sessions: yield* makeSessions(core),
     handshakes: new Deadlines(core, core.limits.handshake, (connection) => connection.late()),
     retiring: new Deadlines(core, Limits.closeMillis, (connection) => connection.expire()),
     closing: new Deadlines(core, Limits.closeMillis, (connection) => connection.abandon()),
@@ -244,7 +251,11 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
         [...host.rooms].map(([key, room]) => ({ room: host.contract.name, key, members: room.members.size }))
       )
     ),
-    stats: Effect.sync(() => ({ drops: { ...core.drops } })),
+    stats: Effect.sync(() => ({
+      drops: { ...core.drops },
+      sessions: { attached: shared.sessions.attachedCount, detached: shared.sessions.detachedCount },
+      resumes: { ...shared.sessions.resumes }
+    })),
     http: (fetch) =>
       Effect.acquireRelease(
         Effect.sync(() => void fetches.push(fetch)),

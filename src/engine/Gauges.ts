@@ -12,10 +12,13 @@ const sum = <A>(items: Iterable<A>, of: (item: A) => number): number => {
 }
 
 /** Makes them known until the engine has closed. */
-export const register = (stats: Stats, { connections, core, served, users }: Shared, endpoints: EndpointHost): void => {
+export const register = (stats: Stats, shared: Shared, endpoints: EndpointHost): void => {
+  const { connections, core, served, sessions, users } = shared
   stats.gauge("heddle_connections", "Open connections", () => connections.size, { kind: "protocol" })
   stats.gauge("heddle_connections", "Open connections", () => endpoints.size, { kind: "endpoint" })
   stats.gauge("heddle_users", "Users who are connected, or whose rate has not recovered", () => users.size)
+  stats.gauge("heddle_sessions", "Sessions that may be kept", () => sessions.attachedCount, { state: "attached" })
+  stats.gauge("heddle_sessions", "Sessions that may be kept", () => sessions.detachedCount, { state: "detached" })
   stats.gauge(
     "heddle_outbox_bytes",
     "Bytes that wait for clients which do not read",

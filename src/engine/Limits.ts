@@ -52,6 +52,10 @@ export interface Limits {
   /** The same for all connections of one user: those whose identities have the same subject. */
   readonly userRate: number
   readonly userBurst: number
+  /** How long a session is kept after its connection was lost; with 0 it ends with it. */
+  readonly sessionWindow: number
+  /** Sessions without a connection; the next one ends the one that has been without for longest. */
+  readonly sessions: number
   /** Events kept in memory of all rooms and topics together; then the oldest leave. A store has a bound of its own. */
   readonly historyBytes: number
 }
@@ -85,6 +89,8 @@ export const defaults: Limits = {
   // Four tabs or devices at their full rate: clients pace themselves by their connection's, and know no other.
   userRate: 400,
   userBurst: 800,
+  sessionWindow: 120_000,
+  sessions: 10_000,
   historyBytes: 256 * MiB
 }
 

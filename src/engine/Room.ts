@@ -10,6 +10,7 @@ import * as RequestError from "../contract/RequestError.ts"
 import type * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
 import { json } from "../wire/Json.ts"
+import { errorOf } from "./Abandonment.ts"
 import type { Channel } from "./Channel.ts"
 import type { Core } from "./Core.ts"
 import { logError } from "./Core.ts"
@@ -63,35 +64,33 @@ export class Room {
 
   // ------------------------------------------------------------- answers
 
-  reply({ member, name, ref }: Request, value: unknown): void {
+  reply(request: Request, value: unknown): void {
+    const { member: { session }, name, ref } = request
     const wire = this.contract.requests.get(name)!.success.encode(value)
     if (Result.isFailure(wire)) {
       this.report(`${name} answered with something that is not in the contract`, wire.failure)
-      return member.session.refuse(ref, new RequestError.HandlerFailed(), member.answers)
+      return session.reject(request, new RequestError.HandlerFailed())
     }
-    const { codec } = member.session.outbox
-    const encoded = codec.encode({ _tag: "ok", ref, value: wire.success })
+    const encoded = session.outbox.codec.encode({ _tag: "ok", ref, value: wire.success })
     const max = this.core.limits.replyBytes
-    if (encoded.bytes > max) {
-      return member.session.refuse(ref, new RequestError.LimitExceeded({ limit: "reply", max }), member.answers)
-    }
-    member.session.pending.delete(ref)
-    member.answers.push(encoded)
+    if (encoded.bytes > max) return session.reject(request, new RequestError.LimitExceeded({ limit: "reply", max }))
+    session.settle(request, encoded)
   }
 
-  replyFailure({ member, name, ref }: Request, error: unknown): void {
+  replyFailure(request: Request, error: unknown): void {
+    const { member: { session }, name, ref } = request
     const wire = this.contract.requests.get(name)!.error?.encode(error)
     if (wire !== undefined && Result.isSuccess(wire)) {
-      return member.session.answer({ _tag: "failed", ref, error: wire.success }, member.answers)
+      return session.settle(request, session.outbox.codec.encode({ _tag: "failed", ref, error: wire.success }))
     }
     this.report(`${name} failed with something that is not in the contract`, error)
-    member.session.refuse(ref, new RequestError.HandlerFailed(), member.answers)
+    session.reject(request, new RequestError.HandlerFailed())
   }
 
   /** A join that came to nothing: a room without members is idle. */
-  declineJoin({ ref, session }: Join, error: RequestError.ProtocolError): void {
+  declineJoin(join: Join, error: RequestError.ProtocolError): void {
     if (this.members.size === 0) this.options.onEmpty()
-    session.refuse(ref, error)
+    join.session.reject(join, error)
   }
 
   refuseJoin(join: Join, error: unknown): void {
@@ -100,10 +99,10 @@ export class Room {
     if (this.members.size === 0) this.options.onEmpty()
     const wire = this.contract.joinError?.encode(error)
     if (wire !== undefined && Result.isSuccess(wire)) {
-      return session.answer({ _tag: "failed", ref, error: wire.success })
+      return session.settle(join, session.outbox.codec.encode({ _tag: "failed", ref, error: wire.success }))
     }
     this.report("join failed with something that is not in the contract", error)
-    session.refuse(ref, new RequestError.HandlerFailed())
+    session.reject(join, new RequestError.HandlerFailed())
   }
 
   /** Logs what a handler did wrong. */
@@ -129,6 +128,22 @@ export class Room {
     )
   }
 
+  /** The member that a session is, whether or not its client is there. */
+  memberOf(session: Session): RoomMember | undefined {
+    const membership = session.memberships.get(this.channel.id)
+    return membership instanceof RoomMembership ? membership.member : undefined
+  }
+
+  /**
+   * The member is told what happens from this moment on, once it is welcomed; not if its connection is gone by now: then
+   * its client joins again with the next one.
+   */
+  subscribe(join: Join, member: RoomMember): void {
+    if (join.to !== join.session.outbox) return
+    member.subscription = this.channel.subscribe(join.to)
+    member.subscription.owner = member
+  }
+
   /** From here on the member is owed a leave. */
   admit(member: RoomMember): void {
     this.members.set(member.id, member)
@@ -138,6 +153,8 @@ export class Room {
   /** Answers a join: the member's state at its position, then everything after it. */
   welcome(join: Join, member: RoomMember, position: Frame.Position, snapshot: unknown): void {
     const { ref, session } = join
+    const { subscription } = member
+    if (!session.forget(join) || subscription === undefined) return this.welcomeAbsent(join, member)
     const start = Recovery.begin(this.channel.log, join, position, this.core.now(), this.floorOf(member))
     const joined = session.outbox.codec.encode({
       _tag: "joined",
@@ -150,20 +167,31 @@ export class Room {
     const max = this.core.limits.replyBytes
     if (joined.bytes > max) {
       this.actor.controlUnsafe(new Leave(member, "lost", "its snapshot is too large"))
-      return session.refuse(ref, new RequestError.LimitExceeded({ limit: "snapshot", max }))
+      return session.reject(join, new RequestError.LimitExceeded({ limit: "snapshot", max }))
     }
-    session.pending.delete(ref)
     session.outbox.push(joined)
-    this.announce(member, member.subscription)
+    if (!join.isReturn) this.announce(member, subscription)
     Presence.sendAll(this, member)
-    member.subscription!.release(start.position[2])
-    if (session.ended || join.cancelled !== undefined) {
-      this.actor.controlUnsafe(new Leave(member, "lost", "the session ended"))
-    }
+    subscription.release(start.position[2])
+    join.release()
+    this.removeUnwanted(join, member)
+  }
+
+  /** The connection that asked is lost: its client comes back with another join. Others see who is new. */
+  private welcomeAbsent(join: Join, member: RoomMember): void {
+    if (!join.isReturn) this.announce(member)
+    this.removeUnwanted(join, member)
+  }
+
+  private removeUnwanted(join: Join, member: RoomMember): void {
+    if (!join.session.ended && join.cancelled === undefined) return
+    this.actor.controlUnsafe(new Leave(member, "lost", "the session ended"))
   }
 
   /** Tells a member its state again, after which it sees every event behind the position. */
   resync(member: RoomMember, position: Frame.Position, snapshot: unknown, reason: Owed): void {
+    // Its client is away, and gets a snapshot when it comes back.
+    if (member.subscription === undefined) return
     const { outbox } = member.session
     const synced = outbox.codec.encode({
       _tag: "synced",
@@ -208,9 +236,17 @@ export class Room {
   }
 
   /** The last word to a member that left: the answer to its wish, or why it is out. */
-  farewell({ member, reason, ref }: Leave, detail: string): void {
-    if (ref !== undefined) member.session.answer({ _tag: "ok", ref, value: null })
-    else member.session.send({ _tag: "left", channel: this.channel.id, reason, detail })
+  farewell(leave: Leave, detail: string): void {
+    const { member, reason } = leave
+    if (leave.ref !== undefined) this.bidFarewell(leave, leave.ref)
+    else if (member.subscription !== undefined) {
+      member.session.send({ _tag: "left", channel: this.channel.id, reason, detail })
+    }
+  }
+
+  /** Answers a client that wants to leave, unless its connection is gone. */
+  bidFarewell({ member, to }: Leave, ref: number): void {
+    if (member.session.outbox === to) member.session.answer({ _tag: "ok", ref, value: null })
   }
 
   /** The new instance did not take the member back. */
@@ -239,15 +275,10 @@ export class Room {
   private giveUp(message: Message | Control, why: Abandoned): void {
     switch (message._tag) {
       case "Request":
-        return message.member.session.refuse(message.ref, this.abandonment(why), message.member.answers)
-      case "Join": {
-        const { member } = message
-        if (member !== undefined && member.left === undefined) {
-          if (why._tag === "Crashed") this.remove(member, "stopped")
-          else this.actor.controlUnsafe(new Leave(member, "lost", "the join was given up"))
-        } else if (this.members.size === 0) this.options.onEmpty()
-        return message.session.refuse(message.ref, this.abandonment(why))
-      }
+        return message.member.session.reject(message, errorOf(why, this.options.deadline))
+      case "Join":
+        this.giveUpJoin(message, why)
+        return message.session.reject(message, errorOf(why, this.options.deadline))
       case "Leave":
         return this.farewell(message, message.detail)
       case "Task":
@@ -258,13 +289,22 @@ export class Room {
     }
   }
 
+  /** A join was not handled to its end. */
+  private giveUpJoin({ cancelled, isReturn, member }: Join, why: Abandoned): void {
+    if (member === undefined || member.left !== undefined) {
+      if (this.members.size === 0) this.options.onEmpty()
+    } else if (isReturn && cancelled === undefined) {
+      // It was a member before, and is one still: its client may come back once more.
+      member.detach(this.channel)
+    } else if (why._tag === "Crashed" && !isReturn) this.remove(member, "stopped")
+    else this.actor.controlUnsafe(new Leave(member, "lost", "the join was given up"))
+  }
+
   readonly onDiscarded = (message: Message | Control): void => {
     const stopped = new RequestError.RoomStopped({ detail: "it stopped before the message was handled" })
-    if (message._tag === "Request") message.member.session.refuse(message.ref, stopped)
-    else if (message._tag === "Join") message.session.refuse(message.ref, stopped)
-    else if (message._tag === "Leave" && message.ref !== undefined) {
-      message.member.session.answer({ _tag: "ok", ref: message.ref, value: null })
-    }
+    if (message._tag === "Request") message.member.session.reject(message, stopped)
+    else if (message._tag === "Join") message.session.reject(message, stopped)
+    else if (message._tag === "Leave" && message.ref !== undefined) this.bidFarewell(message, message.ref)
   }
 
   /** What was accepted is done: the members leave. */
@@ -281,16 +321,5 @@ export class Room {
       this.farewell(new Leave(member, "stopped", detail), detail)
     }
     this.channel.holders--
-  }
-
-  private abandonment(why: Abandoned): RequestError.ProtocolError {
-    switch (why._tag) {
-      case "Crashed":
-        return new RequestError.HandlerFailed()
-      case "Interrupted":
-        return new RequestError.Interrupted({ detail: why.reason })
-      case "Deadline":
-        return new RequestError.HandlerTimeout({ millis: this.options.deadline })
-    }
   }
 }

@@ -23,7 +23,7 @@ import type { Retention } from "./LogStore.ts"
 import { Room } from "./Room.ts"
 import { RoomHandle } from "./RoomHandle.ts"
 import { makeInstance } from "./RoomInstance.ts"
-import { makePending, offer } from "./RoomMembership.ts"
+import { offer } from "./RoomMembership.ts"
 import type { Control, Message } from "./RoomMessage.ts"
 import { Join } from "./RoomMessage.ts"
 import type { Session } from "./Session.ts"
@@ -85,10 +85,17 @@ export class RoomHost {
     if (room === undefined) {
       return session.refuse(ref, new RequestError.LimitExceeded({ limit: "rooms", max: this.core.limits.rooms }))
     }
-    const message = new Join(session, this.core.nextId(), decoded.success, frame)
-    session.pending.set(ref, makePending(room, message))
+    const known = room.memberOf(session)
+    const returns = known?.subscription === undefined ? known : undefined
+    const message = new Join(room, session, returns, this.core.nextId(), { ...frame, payload: decoded.success })
+    session.owe(message)
     const refused = offer(room, message)
-    if (refused !== undefined) session.refuse(ref, refused)
+    if (refused !== undefined) session.reject(message, refused)
+  }
+
+  /** Whether a session is a member of a room by this key. */
+  hasMember(session: Session, key: string): boolean {
+    return this.rooms.get(key)?.memberOf(session) !== undefined
   }
 
   /** The log and subscribers of a key, whether or not its room runs; undefined when the hub is full. */

@@ -71,12 +71,12 @@ export const makeInstance = (
   }
 
   const request = (message: Request): Effect.Effect<void> | void => {
-    const { member, ref } = message
+    const { member } = message
     const cancelled = message.cancelled ?? room.late
     if (cancelled !== undefined) {
-      return member.session.refuse(ref, new RequestError.Interrupted({ detail: cancelled }))
+      return member.session.reject(message, new RequestError.Interrupted({ detail: cancelled }))
     }
-    if (member.left !== undefined) return member.session.refuse(ref, new RequestError.NotJoined())
+    if (member.left !== undefined) return member.session.reject(message, new RequestError.NotJoined())
     return Effect.matchEager(provide(member.session, measured(message)), {
       onSuccess: (value) => room.reply(message, value),
       onFailure: (error) => room.replyFailure(message, error)
@@ -116,13 +116,34 @@ export const makeInstance = (
     )
   }
 
+  const welcome = Effect.fnUntraced(function*(message: Join, member: RoomMember) {
+    // Taken before the snapshot is made: what is emitted meanwhile is held back and follows the answer.
+    const { position } = room.channel
+    room.subscribe(message, member)
+    const snapshot = yield* snapshotFor(member)
+    room.welcome(message, member, position, snapshot)
+  })
+
+  /** The client of a member was away: it is told what it missed, and nobody else notices. */
+  const comeBack = (message: Join, member: RoomMember): Effect.Effect<void> => {
+    const { session } = message
+    if (member.subscription !== undefined || message.to !== session.outbox) {
+      session.reject(message, new RequestError.AlreadyJoined())
+      return Effect.void
+    }
+    message.isReturn = true
+    message.member = member
+    return welcome(message, member)
+  }
+
   const join = Effect.fnUntraced(function*(message: Join) {
-    const { memberId, payload, ref, session } = message
+    const { memberId, payload, session } = message
     const cancelled = message.cancelled ?? room.late
     if (cancelled !== undefined) {
       return room.declineJoin(message, new RequestError.Interrupted({ detail: cancelled }))
     }
-    if (session.memberships.has(room.channel.id)) return session.refuse(ref, new RequestError.AlreadyJoined())
+    const known = room.memberOf(session)
+    if (known !== undefined) return yield* comeBack(message, known)
     const { stats } = room.core
     const asked = () => presenceOf(session, memberId, payload, "join")
     const admitted = yield* Effect.result(stats === undefined ? asked() : timed(stats, message, "join", asked))
@@ -133,13 +154,8 @@ export const makeInstance = (
     member.joinPayload = payload
     message.member = member
     room.admit(member)
-    // Taken before the snapshot is made: what is emitted meanwhile is held back and follows the answer.
-    const { position } = room.channel
-    member.since = position[2]
-    member.subscription = room.channel.subscribe(session.outbox)
-    member.subscription.owner = member
-    const snapshot = yield* snapshotFor(member)
-    room.welcome(message, member, position, snapshot)
+    member.since = room.channel.head
+    yield* welcome(message, member)
   })
 
   const leave = (message: Leave): Effect.Effect<void> | void => {
@@ -147,8 +163,8 @@ export const makeInstance = (
     if (member.left !== undefined) {
       if (ref === undefined) return
       // Kicked meanwhile, and in again by a join that was sent before this leave: the wish is to be out.
-      const again = member.session.memberships.get(room.channel.id)
-      return again === undefined ? member.session.answer({ _tag: "ok", ref, value: null }) : again.leave(ref)
+      const again = message.to === member.session.outbox && member.session.memberships.get(room.channel.id)
+      return again ? again.leave(ref) : room.bidFarewell(message, ref)
     }
     room.remove(member, reason)
     const farewell = () => room.farewell(message, detail)
@@ -209,9 +225,10 @@ export const makeInstance = (
 
   /** Tells a member its state again. */
   const resync = Effect.fnUntraced(function*(member: RoomMember, reason: Owed) {
-    if (member.left !== undefined) return
+    // One whose client is away gets a snapshot when it comes back.
+    if (member.left !== undefined || member.subscription === undefined) return
     // As in a join: what is emitted while the snapshot is made follows it.
-    member.subscription?.suspend()
+    member.subscription.suspend()
     const { position } = room.channel
     room.resync(member, position, yield* snapshotFor(member), reason)
   })

@@ -5,10 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { EmitError, LeaveReason } from "../contract/Behavior.ts"
 import * as Identity from "../contract/Identity.ts"
+import type { Encoded } from "../wire/Codec.ts"
 import type * as Contract from "../wire/Contract.ts"
 import * as Fate from "./Fate.ts"
+import type { Channel } from "./Channel.ts"
 import * as Publish from "./Publish.ts"
-import type { Answers, Session } from "./Session.ts"
+import type { Join } from "./RoomMessage.ts"
+import type { Session } from "./Session.ts"
 import type { Subscription } from "./Subscription.ts"
 
 export class RoomMember {
@@ -20,7 +23,10 @@ export class RoomMember {
   joinPayload: unknown
   /** The presence in the form of the wire. */
   wirePresence: unknown
+  /** Undefined while its client is away: nothing is queued for it. */
   subscription: Subscription | undefined
+  /** The join with which its client comes back, until that is answered. */
+  returning: Join | undefined
   /** The head of the log when it joined. */
   since = 0
   /** Set once, by the turn that runs its `leave` handler. */
@@ -40,11 +46,6 @@ export class RoomMember {
     return this.session.id
   }
 
-  /** Where answers to it go, so that they follow the events that came before them. */
-  get answers(): Answers {
-    return this.subscription ?? this.session.outbox
-  }
-
   get [Identity.Identified](): Identity.Identities {
     return this.session.identities
   }
@@ -62,10 +63,23 @@ export class RoomMember {
       if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
       // Of a reliable event too: it is in no log from which the member could catch up.
       const fate = event.volatile ? Fate.of(event.fate, this.channelId, name, payload, null) : undefined
-      const outgoing = Fate.withFate(encoded.success, fate)
-      if (this.subscription === undefined) outbox.push(outgoing)
-      else this.subscription.deliver(outgoing, 0)
+      this.subscription?.deliver(Fate.withFate(encoded.success, fate), 0)
       return Effect.void
     })
+  }
+
+  /** Sends the answer to a request: after the events that it comes after, also where those are told again. */
+  respond(answer: Encoded): void {
+    if (this.returning !== undefined) this.returning.hold(answer)
+    else if (this.subscription === undefined) this.session.outbox.push(answer)
+    else this.subscription.push(answer)
+  }
+
+  /** The connection of its client is lost. */
+  detach(channel: Channel): void {
+    this.returning = undefined
+    if (this.subscription === undefined) return
+    channel.unsubscribe(this.subscription)
+    this.subscription = undefined
   }
 }

@@ -4,14 +4,15 @@
 import * as Result from "effect/Result"
 import type { LeaveReason } from "../contract/Behavior.ts"
 import * as RequestError from "../contract/RequestError.ts"
+import type { Encoded } from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
 import * as History from "./History.ts"
 import * as Limits from "./Limits.ts"
 import type { Room } from "./Room.ts"
 import type { RoomMember } from "./RoomMember.ts"
-import type { Join, Message } from "./RoomMessage.ts"
+import type { Message } from "./RoomMessage.ts"
 import { Leave, Notice, Request } from "./RoomMessage.ts"
-import type { Membership, Pending } from "./Session.ts"
+import type { Membership } from "./Session.ts"
 
 /** How long a client should wait before it tries a full room again. */
 const retryAfter = 1_000
@@ -30,17 +31,6 @@ export const offer = (room: Room, message: Message): RequestError.ProtocolError 
   }
 }
 
-/** Cancelling keeps a waiting message from running and interrupts a running one; either way it is answered. */
-export const makePending = (room: Room, message: Join | Request): Pending => ({
-  get joins() {
-    return message._tag === "Join" && message.member === undefined
-  },
-  cancel: (reason) => {
-    message.cancelled = reason
-    room.actor.interruptCurrent((current) => current === message, reason)
-  }
-})
-
 /** Interrupts what the room does for a member, if it is suspended. */
 export const interruptFor = (room: Room, member: RoomMember, reason: string): void => {
   room.actor.interruptCurrent(
@@ -51,8 +41,8 @@ export const interruptFor = (room: Room, member: RoomMember, reason: string): vo
 
 /** A member's place in its session. */
 export class RoomMembership implements Membership {
+  readonly member: RoomMember
   private readonly to: Room
-  private readonly member: RoomMember
 
   constructor(room: Room, member: RoomMember) {
     this.to = room
@@ -63,12 +53,16 @@ export class RoomMembership implements Membership {
     return this
   }
 
+  get isJoined(): boolean {
+    return this.member.subscription !== undefined
+  }
+
   leave(ref: number): void {
     const leave = new Leave(this.member, "left", "", ref)
     // What the member sent before is handled first, except for what is suspended: leaving interrupts it.
     this.interrupt("the member left")
     if (this.to.actor.tellUnsafe(leave) !== "accepted" && !this.to.actor.controlUnsafe(leave)) {
-      this.member.session.answer({ _tag: "ok", ref, value: null })
+      this.to.bidFarewell(leave, ref)
     }
   }
 
@@ -77,7 +71,16 @@ export class RoomMembership implements Membership {
     this.to.actor.controlUnsafe(new Leave(this.member, reason, ""))
   }
 
-  request({ name, payload, ref }: Frame.ClientFrames["request"]): void {
+  detach(): void {
+    this.member.detach(this.to.channel)
+  }
+
+  respond(answer: Encoded): void {
+    this.member.respond(answer)
+  }
+
+  request(frame: Frame.ClientFrames["request"]): void {
+    const { name, payload, ref } = frame
     const { session } = this.member
     const { contract } = this.to
     const definition = contract.requests.get(name)
@@ -86,10 +89,10 @@ export class RoomMembership implements Membership {
     }
     const decoded = definition.payload.decode(payload)
     if (Result.isFailure(decoded)) return session.refuse(ref, decoded.failure)
-    const message = new Request(this.member, ref, name, decoded.success)
-    session.pending.set(ref, makePending(this.to, message))
+    const message = new Request(this.to, this.member, frame, decoded.success)
+    session.run(message)
     const refused = offer(this.to, message)
-    if (refused !== undefined) session.refuse(ref, refused)
+    if (refused !== undefined) session.reject(message, refused)
   }
 
   notice({ name, payload }: Frame.ClientFrames["notice"]): void {

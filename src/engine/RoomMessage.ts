@@ -4,15 +4,25 @@
 import type * as Deferred from "effect/Deferred"
 import type * as Effect from "effect/Effect"
 import type { EmitError, LeaveReason } from "../contract/Behavior.ts"
+import type { Encoded } from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
+import type { Outbox } from "./Outbox.ts"
+import type { Room } from "./Room.ts"
 import type { RoomMember } from "./RoomMember.ts"
-import type { Session } from "./Session.ts"
+import type { Asked, Call, Pending, Session } from "./Session.ts"
 
-/** A session wants to become a member. */
-export class Join {
+/** Keeps a waiting message from running and interrupts a running one; either way it is answered. */
+const cancel = (room: Room, message: { cancelled: string | undefined }, reason: string): void => {
+  message.cancelled = reason
+  room.actor.interruptCurrent((current) => current === message, reason)
+}
+
+/** A session wants to become a member, or a member whose connection was lost wants to hear from the room again. */
+export class Join implements Asked, Pending {
   readonly _tag = "Join"
   readonly session: Session
   readonly ref: number
+  readonly to: Outbox
   readonly memberId: string
   readonly payload: unknown
   readonly position: Frame.Position | null
@@ -24,38 +34,96 @@ export class Join {
   since = 0
   /** Set once it was admitted: from then on it is owed a leave. */
   member: RoomMember | undefined
+  /** Its session was a member already, when this was handled. */
+  isReturn = false
+  /** The member that comes back, as far as was known when it came. */
+  private readonly known: RoomMember | undefined
+  private readonly room: Room
+  /** Answers to the member's requests, whose events are still to come. */
+  private held: Array<Encoded> | undefined
 
   constructor(
+    room: Room,
     session: Session,
+    known: RoomMember | undefined,
     memberId: string,
-    payload: unknown,
-    { last, position, ref }: Pick<Frame.ClientFrames["join"], "last" | "position" | "ref">
+    { last, payload, position, ref }: Pick<Frame.ClientFrames["join"], "last" | "payload" | "position" | "ref">
   ) {
+    this.room = room
     this.session = session
+    this.to = session.outbox
     this.ref = ref
+    this.known = known
     this.memberId = memberId
     this.payload = payload
     this.position = position
     this.last = last
+    if (known !== undefined) known.returning = this
+  }
+
+  get joins(): boolean {
+    return this.known === undefined && this.member === undefined
+  }
+
+  cancel(reason: string): void {
+    cancel(this.room, this, reason)
+  }
+
+  hold(answer: Encoded): void {
+    this.held ??= []
+    this.held.push(answer)
+  }
+
+  /** The member is there, or it is not: what was held follows. */
+  release(): void {
+    const { held, known, session, to } = this
+    if (known?.returning === this) known.returning = undefined
+    if (held === undefined || to !== session.outbox) return
+    for (const answer of held) known!.respond(answer)
+  }
+
+  respond(answer: Encoded): void {
+    this.to.push(answer)
+    this.release()
   }
 }
 
 /** A message of a member that is owed an answer. */
-export class Request {
+export class Request implements Call {
   readonly _tag = "Request"
+  readonly joins = false
   readonly member: RoomMember
-  readonly ref: number
+  readonly seq: number
+  ref: number
+  to: Outbox
   readonly name: string
   readonly payload: unknown
   cancelled: string | undefined
   /** When it came, in seconds; 0 unless metrics are on. */
   since = 0
+  private readonly room: Room
 
-  constructor(member: RoomMember, ref: number, name: string, payload: unknown) {
+  constructor(
+    room: Room,
+    member: RoomMember,
+    { name, ref, seq }: Pick<Frame.ClientFrames["request"], "name" | "ref" | "seq">,
+    payload: unknown
+  ) {
+    this.room = room
     this.member = member
+    this.seq = seq
     this.ref = ref
+    this.to = member.session.outbox
     this.name = name
     this.payload = payload
+  }
+
+  cancel(reason: string): void {
+    cancel(this.room, this, reason)
+  }
+
+  respond(answer: Encoded): void {
+    this.member.respond(answer)
   }
 }
 
@@ -83,8 +151,10 @@ export class Leave {
   readonly detail: string
   /** The reference to answer, when the client asked for it. */
   readonly ref: number | undefined
+  readonly to: Outbox
 
   constructor(member: RoomMember, reason: LeaveReason, detail: string, ref?: number) {
+    this.to = member.session.outbox
     this.member = member
     this.reason = reason
     this.detail = detail

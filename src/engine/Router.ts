@@ -2,10 +2,11 @@
  * From the frames of a session to rooms and topics. Never waits for a room.
  */
 import * as RequestError from "../contract/RequestError.ts"
+import type { Encoded } from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
 import type { Limits } from "./Limits.ts"
 import type { RoomHost } from "./RoomHost.ts"
-import type { Session } from "./Session.ts"
+import type { Call, Session } from "./Session.ts"
 import type { TopicHost } from "./TopicHost.ts"
 
 /** What an engine serves, by name. */
@@ -50,7 +51,7 @@ export const route = (
       const host = served.rooms.get(frame.room)
       if (host === undefined) session.refuse(frame.ref, new RequestError.NotServed({ detail: "there is no such room" }))
       else if (served.isDraining()) session.refuse(frame.ref, draining)
-      else if (hasPlace(session, limits, frame.ref)) host.join(session, frame)
+      else if (hasPlace(session, limits, frame.ref, host.hasMember(session, frame.key))) host.join(session, frame)
       return
     }
     case "subscribe": {
@@ -94,32 +95,60 @@ const malformed = (field: string, detail: string, ref: number | null = null): Fr
   ref
 })
 
-const request = (served: Served, session: Session, limits: Limits, frame: Frame.ClientFrames["request"]) => {
-  if (frame.seq <= session.lastSequence) return malformed("request.seq", "a number higher than any before")
-  session.lastSequence = frame.seq
+const request = (
+  served: Served,
+  session: Session,
+  limits: Limits,
+  frame: Frame.ClientFrames["request"]
+): Frame.Malformed | undefined => {
+  const { channel, ref, seq } = frame
+  const { requests } = session
+  session.acknowledge(frame.ack)
+  if (frame.again === true) {
+    const known = requests.find(seq)
+    if (known !== undefined) return repeat(session, known, frame)
+    if (!requests.isUnseen(seq)) return notHigher
+    if (requests.isDoubtful(seq)) {
+      session.isLost(ref, seq)
+      return
+    }
+  } else if (seq <= requests.last) return notHigher
+  requests.accept(seq, frame.again === true)
   if (served.isDraining()) {
-    session.refuse(frame.ref, draining)
+    session.refuse(ref, draining)
     return
   }
-  if (session.pending.size >= limits.openRequests) {
-    session.refuse(frame.ref, new RequestError.Overloaded({ retryAfter }))
+  if (session.open >= limits.openRequests || requests.isFull(limits.openRequests, limits.outboxBytes)) {
+    session.refuse(ref, new RequestError.Overloaded({ retryAfter }))
     return
   }
-  const room = session.memberships.get(frame.channel)?.room
-  if (room === undefined) session.refuse(frame.ref, new RequestError.NotJoined())
+  const room = session.memberships.get(channel)?.room
+  if (room === undefined) session.refuse(ref, new RequestError.NotJoined())
   else room.request(frame)
   return
 }
 
-const hasPlace = (session: Session, limits: Limits, ref: number): boolean => {
-  if (session.pending.size >= limits.openRequests) {
+const notHigher = malformed("request.seq", "a number higher than any before")
+
+/** A request that was sent before: its answer is told again, or awaited under the new reference. */
+const repeat = (
+  session: Session,
+  known: Call | Encoded,
+  { channel, ref }: Frame.ClientFrames["request"]
+): Frame.Malformed | undefined => {
+  if ("data" in known) session.repeat(ref, channel, known)
+  else if (known.to !== session.outbox) session.move(known, ref)
+  else return malformed("request.again", "a request of an earlier connection")
+  return
+}
+
+const hasPlace = (session: Session, limits: Limits, ref: number, isMember = false): boolean => {
+  if (session.open >= limits.openRequests) {
     session.refuse(ref, new RequestError.Overloaded({ retryAfter }))
     return false
   }
   const max = limits.roomsPerSession
-  let places = session.memberships.size
-  for (const { joins } of session.pending.values()) if (joins) places++
-  if (places < max) return true
+  if (isMember || session.places < max) return true
   session.refuse(ref, new RequestError.LimitExceeded({ limit: "rooms of a session", max }))
   return false
 }

@@ -1,17 +1,20 @@
 /**
- * A client's identity: what it is a member of, and which of its requests are open.
+ * A client's identity: what it is a member of, and what became of its requests.
  *
- * Membership belongs to the session, not to its connection. The window for which a session is kept after its
- * connection was lost is zero, so both end together.
+ * Membership belongs to the session, not to its connection. A connection that is lost detaches the session: members stay
+ * what they are, but nothing is queued for them; requests go on, and their answers are kept. Whoever takes the session up
+ * again joins its rooms again, each at its own position.
  */
 import * as Context from "effect/Context"
 import type { LeaveReason } from "../contract/Behavior.ts"
 import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
-import type * as Codec from "../wire/Codec.ts"
+import type { Encoded } from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
 import * as Limits from "./Limits.ts"
 import type { Outbox } from "./Outbox.ts"
+import { Requests } from "./Requests.ts"
+import type { SessionStore } from "./SessionStore.ts"
 import type { Stats } from "./Stats.ts"
 
 /** A room or topic that a session is in. */
@@ -20,75 +23,150 @@ export interface Membership {
   readonly leave: (ref: number) => void
   /** The session is over. */
   readonly end: (reason: LeaveReason) => void
+  /** The connection is lost: nothing is delivered any more. A subscription ends. */
+  readonly detach: () => void
   /** Requests and notices; undefined for a topic. */
   readonly room: RoomMembership | undefined
 }
 
 /** What a member of a room may ask for. */
 export interface RoomMembership {
+  /** Whether its client has joined it, on the connection of now. */
+  readonly isJoined: boolean
   readonly request: (frame: Frame.ClientFrames["request"]) => void
   readonly notice: (frame: Frame.ClientFrames["notice"]) => void
   readonly history: (frame: Frame.ClientFrames["history"]) => void
+  /** Sends an answer in its place among the events of the room. */
+  readonly respond: (answer: Encoded) => void
 }
 
-/** A join or request whose answer is owed. */
+/** A join, subscription or request whose answer is owed. */
 export interface Pending {
   /** Interrupts its handler, or keeps it from running; it is answered all the same. */
   readonly cancel: (reason: string) => void
-  /** Whether a membership may come of it. */
+  /** Whether a membership may come of it that is not there yet. */
   readonly joins: boolean
 }
 
-/** Where an answer goes. */
-export interface Answers {
-  readonly push: (frame: Codec.Encoded) => unknown
+/** What is asked of a room: answered under its reference, if the connection it came on still stands. */
+export interface Asked {
+  readonly ref: number
+  readonly to: Outbox
+  /** The number of a request, whose answer is kept. */
+  readonly seq?: number
+  /** Sends the answer in its place; without it, it is sent at once. */
+  readonly respond?: (answer: Encoded) => void
+}
+
+/** A request while it runs. What awaits its answer changes when it is sent again. */
+export interface Call extends Asked, Pending {
+  readonly seq: number
+  ref: number
+  to: Outbox
 }
 
 /** The services that differ from caller to caller. */
 export const identityContext = (identities: Identity.Identities): Context.Context<never> =>
   identities.size === 0 ? Context.empty() : Context.makeUnsafe(new Map(identities))
 
-export class Session {
+/** What a session is made of. */
+export interface Options {
   readonly id: string
   readonly outbox: Outbox
-  /** Replaced when the client renews its credentials. */
+  readonly identities: Identity.Identities
+  /** Whether it may outlive its connection. */
+  readonly keeps?: boolean
+  readonly stats?: Stats | undefined
+  readonly store?: SessionStore | undefined
+}
+
+/** A connection, as far as its session knows it. */
+export interface Holder {
+  readonly outbox: Outbox
+  /** A newer connection has its session now. */
+  readonly replace: () => void
+  /** The client is to stay away. */
+  readonly expel: () => void
+}
+
+const none: ReadonlyArray<number> = []
+
+export class Session {
+  readonly id: string
+  /** That of its connection; one that takes nothing while it has none. */
+  outbox: Outbox
+  /** Replaced when the client renews its credentials, or comes back. */
   identities: Identity.Identities
-  /** By the number of the channel. */
-  readonly memberships = new Map<number, Membership>()
-  /** By reference. */
-  readonly pending = new Map<number, Pending>()
-  /** The highest sequence number that was accepted: a request runs at most once. */
-  lastSequence = 0
+  readonly requests: Requests
   ended = false
-  /** Closes its connection; set by the connection. */
-  onExpelled: () => void = () => {}
+  /** Its connection; undefined while it has none. */
+  holder: Holder | undefined
   /** It crashed rooms too often. */
   isExpelled = false
   /** Until when each crash counts that its messages caused. */
-  private crashes: ReadonlyArray<number> = []
+  private crashes = none
+  /** Nothing has come over the connection that was given the newest token. */
+  isUnconfirmed = false
+  private rooms: Map<number, Membership> | undefined
+  private owed: Map<number, Pending> | undefined
+  /** What goes on, of those who asked on a connection that is no more. */
+  private orphans: Set<Asked & Pending> | undefined
   private readonly stats: Stats | undefined
+  private readonly store: SessionStore | undefined
 
-  constructor(id: string, outbox: Outbox, identities: Identity.Identities, stats?: Stats) {
-    this.stats = stats
+  constructor({ id, identities, keeps = false, outbox, stats, store }: Options) {
     this.id = id
     this.outbox = outbox
     this.identities = identities
+    this.stats = stats
+    this.store = store
+    this.requests = new Requests(keeps)
   }
+
+  /** By the number of the channel. */
+  get memberships(): Map<number, Membership> {
+    return this.rooms ??= new Map()
+  }
+
+  /** What this connection is owed, by reference. */
+  get pending(): Map<number, Pending> {
+    return this.owed ??= new Map()
+  }
+
+  /** How many answers are owed, to this connection and to those before it. */
+  get open(): number {
+    return (this.owed?.size ?? 0) + (this.orphans?.size ?? 0)
+  }
+
+  /** Rooms and topics that it is in, or may soon be. */
+  get places(): number {
+    let places = this.rooms?.size ?? 0
+    for (const { joins } of this.owed?.values() ?? []) if (joins) places++
+    for (const { joins } of this.orphans ?? []) if (joins) places++
+    return places
+  }
+
+  /** Whether there is anything to come back for. */
+  get isWorthKeeping(): boolean {
+    return this.identities.size > 0 || this.open > 0 || !this.requests.isEmpty || (this.rooms?.size ?? 0) > 0
+  }
+
+  // ------------------------------------------------------------- answers
 
   send(frame: Frame.ServerFrame): void {
     this.outbox.push(this.outbox.codec.encode(frame))
   }
 
-  /** Gives the one answer to a reference. */
-  answer(frame: Frame.ServerFrame & { readonly ref: number }, to: Answers = this.outbox): void {
-    this.pending.delete(frame.ref)
-    to.push(this.outbox.codec.encode(frame))
+  /** Gives the one answer to a reference of this connection. */
+  answer(frame: Frame.ServerFrame & { readonly ref: number }): void {
+    this.owed?.delete(frame.ref)
+    this.send(frame)
   }
 
-  refuse(ref: number, error: RequestError.ProtocolError, to: Answers = this.outbox): void {
-    this.pending.delete(ref)
+  refuse(ref: number, error: RequestError.ProtocolError): void {
+    this.owed?.delete(ref)
     this.stats?.refused(error._tag)
-    to.push(this.outbox.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) }))
+    this.send({ _tag: "error", ref, error: RequestError.encode(error) })
   }
 
   /** Reports what was wrong with a frame that has no answer. */
@@ -103,16 +181,115 @@ export class Session {
     if (this.crashes.length < Limits.chargedCrashes || this.ended) return
     this.isExpelled = true
     this.end("kicked")
-    this.onExpelled()
+    this.holder?.expel()
+  }
+
+  /** A room is asked for this. */
+  owe(asked: Asked & Pending): void {
+    this.pending.set(asked.ref, asked)
+  }
+
+  /** The same for a request, which runs this once. */
+  run(call: Call): void {
+    this.pending.set(call.ref, call)
+    this.requests.began(call)
+  }
+
+  /** Gives what was asked of a room its one answer: keeps it, and sends it to whoever waits for it now. */
+  settle(asked: Asked, answer: Encoded): void {
+    if (asked.seq !== undefined) this.keep(asked.seq, answer)
+    if (!this.forget(asked)) return
+    if (asked.respond === undefined) this.outbox.push(answer)
+    else asked.respond(answer)
+  }
+
+  reject(asked: Asked, error: RequestError.ProtocolError): void {
+    this.stats?.refused(error._tag)
+    this.settle(asked, this.outbox.codec.encode({ _tag: "error", ref: asked.ref, error: RequestError.encode(error) }))
+  }
+
+  /** What was asked is over. Answers whether somebody waits for it. */
+  forget(asked: Asked): boolean {
+    if (asked.to === this.outbox) {
+      this.owed?.delete(asked.ref)
+      return true
+    }
+    this.orphans?.delete(asked as Asked & Pending)
+    return false
+  }
+
+  // ------------------------------------------------------------- requests that are sent again
+
+  /** Takes a number that was not sent before, or that did not arrive. */
+  accept(seq: number, isAgain: boolean): void {
+    this.requests.accept(seq, isAgain)
+  }
+
+  /** The client has every answer up to this. */
+  acknowledge(ack: number): void {
+    if (this.requests.acknowledge(ack)) this.store?.acknowledge(this.id, ack)
+  }
+
+  /** Answers a request as it was answered before, under its new reference. */
+  repeat(ref: number, channel: number, { data }: Encoded): void {
+    const { codec } = this.outbox
+    const [frame] = codec.decodeServer(data, 1)!
+    const answer = codec.encode({ ...(frame as Frame.ServerFrames["ok"]), ref })
+    const room = this.rooms?.get(channel)?.room
+    if (room === undefined) this.outbox.push(answer)
+    else room.respond(answer)
+  }
+
+  /** Who waits for a running request waits under another reference, on the connection of now. */
+  move(call: Call, ref: number): void {
+    this.orphans?.delete(call)
+    call.to = this.outbox
+    call.ref = ref
+    this.pending.set(ref, call)
+  }
+
+  /** Answers what may have run in a process that is no more. */
+  isLost(ref: number, seq: number): void {
+    const error = new RequestError.ConnectionLost({ code: 1006, mayHaveRun: true })
+    const answer = this.outbox.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) })
+    this.stats?.refused(error._tag)
+    this.requests.keep(seq, answer)
+    this.store?.answer(this.id, seq, answer)
+    this.outbox.push(answer)
+  }
+
+  private keep(seq: number, answer: Encoded): void {
+    if (this.requests.answered(seq, answer)) this.store?.answer(this.id, seq, answer)
+  }
+
+  // ------------------------------------------------------------- coming and going
+
+  /** The connection is lost. What was begun goes on, without anybody who waits for it. */
+  detach(nowhere: Outbox): void {
+    this.outbox = nowhere
+    for (const asked of this.owed?.values() ?? []) {
+      if (!("to" in asked)) asked.cancel("the connection was lost")
+      else (this.orphans ??= new Set()).add(asked as Asked & Pending)
+    }
+    this.owed = undefined
+    for (const membership of [...this.rooms?.values() ?? []]) membership.detach()
+  }
+
+  /** Ends every membership of the session that its client has not come back to. */
+  endAbsent(): void {
+    for (const membership of [...this.rooms?.values() ?? []]) {
+      if (membership.room?.isJoined === false) membership.end("lost")
+    }
   }
 
   /** Ends every membership and interrupts what runs for this session. Idempotent. */
   end(reason: LeaveReason): void {
     if (this.ended) return
     this.ended = true
-    for (const pending of [...this.pending.values()]) pending.cancel("the session ended")
-    this.pending.clear()
-    for (const membership of [...this.memberships.values()]) membership.end(reason)
-    this.memberships.clear()
+    for (const pending of [...this.owed?.values() ?? [], ...this.orphans ?? []]) pending.cancel("the session ended")
+    this.owed = undefined
+    this.orphans = undefined
+    for (const membership of [...this.rooms?.values() ?? []]) membership.end(reason)
+    this.rooms = undefined
   }
 }

@@ -33,6 +33,8 @@ export class Stats {
   private readonly framesOut: Counters
   /** By the tag of the protocol's error. */
   readonly refused: Counters
+  /** Tokens of sessions, by what became of them. */
+  readonly resumed: Counters
   /** By status, before the upgrade. */
   readonly turnedAway: Counters
   /** By the name of the room. */
@@ -51,6 +53,7 @@ export class Stats {
     this.framesOut = this.counters("heddle_frames_total", "Frames by kind and direction", "kind", { direction: "out" })
     this.bytes = this.counters("heddle_bytes_total", "Bytes of frames and messages by direction", "direction")
     this.refused = this.counters("heddle_refusals_total", "Errors that clients were answered, by reason", "reason")
+    this.resumed = this.counters("heddle_resumes_total", "Sessions taken up again, and why not", "outcome")
     this.turnedAway = this.counters("heddle_upgrade_refusals_total", "Upgrades refused, by status", "status")
     this.restarted = this.counters("heddle_restarts_total", "Restarts after a crash, by room", "room")
     this.overflowed = this.counters("heddle_overflows_total", "Connections closed for not reading, by path", "kind")

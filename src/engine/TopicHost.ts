@@ -55,6 +55,9 @@ export class TopicHost {
     const decodedKey = this.contract.key.decode(key)
     if (Result.isFailure(decodedKey)) return session.refuse(ref, decodedKey.failure)
     if (this.authorize === undefined) return this.admit(session, frame)
+    const { outbox } = session
+    // Not on a later connection: there its reference may be somebody else's.
+    const ifHere = (f: () => void): void => session.outbox === outbox ? f() : undefined
     const millis = this.core.limits.handler
     const decision = this.authorize(session, decodedKey.success).pipe(
       Effect.timeoutOrElse({
@@ -62,8 +65,8 @@ export class TopicHost {
         orElse: () => Effect.fail(new RequestError.HandlerTimeout({ millis }))
       }),
       Effect.matchCause({
-        onSuccess: () => this.admit(session, frame),
-        onFailure: (cause) => session.refuse(ref, this.refusal(cause))
+        onSuccess: () => ifHere(() => this.admit(session, frame)),
+        onFailure: (cause) => ifHere(() => session.refuse(ref, this.refusal(cause)))
       })
     )
     const fiber = fork(this.core, decision)
@@ -107,6 +110,7 @@ export class TopicHost {
         session.answer({ _tag: "ok", ref, value: null })
       },
       end,
+      detach: end,
       room: undefined
     })
     const wish = { position, last: this.contract.latest ? 1 : 0 }

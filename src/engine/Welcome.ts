@@ -4,14 +4,16 @@
 import type * as Frame from "../wire/Frame.ts"
 import { silenceMillis } from "./Heartbeat.ts"
 import type { Limits } from "./Limits.ts"
+import type { Session } from "./Session.ts"
 
 export const make = (
-  session: string,
+  session: Session,
+  token: string | undefined,
   limits: Limits,
   contracts: { readonly [name: string]: string }
 ): Frame.ServerFrames["welcome"] => ({
   _tag: "welcome",
-  session,
+  session: session.id,
   heartbeat: limits.heartbeat,
   silence: silenceMillis(limits.heartbeat),
   limits: {
@@ -24,7 +26,7 @@ export const make = (
     burst: limits.frameBurst
   },
   contracts,
-  resume: null,
-  window: null,
-  seq: null
+  resume: token ?? null,
+  window: token === undefined ? null : limits.sessionWindow,
+  seq: token === undefined ? null : session.requests.last
 })

@@ -45,7 +45,12 @@ interface Member {
 const simulate = Effect.fnUntraced(function*(history: number, slow: boolean) {
   let added = 0
   const context = yield* Layer.build(
-    Engine.layer({ path: "/live", rooms: [counterLive(history, () => added++)] }).pipe(
+    // A connection that is lost ends its session, for clients that do not take it up again.
+    Engine.layer({
+      path: "/live",
+      rooms: [counterLive(history, () => added++)],
+      limits: { sessionWindow: 0 }
+    }).pipe(
       Layer.provideMerge(MemoryTransport.layer)
     )
   )

@@ -142,8 +142,8 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
   "forgets to answer what a crash abandoned": {
     law: "every request is answered",
     fault: patch(Session, {
-      refuse(real, ref, error) {
-        if (error._tag !== "HandlerFailed") real(ref, error)
+      reject(real, asked, error) {
+        if (error._tag !== "HandlerFailed") real(asked, error)
       }
     })
   },
@@ -159,9 +159,9 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
   "answers twice": {
     law: "a request has one answer",
     fault: patch(Session, {
-      refuse(real, ref, error) {
-        real(ref, error)
-        if (error._tag === "Interrupted") real(ref, error)
+      reject(real, asked, error) {
+        real(asked, error)
+        if (error._tag === "Interrupted") real(asked, error)
       }
     })
   },

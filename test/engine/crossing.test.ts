@@ -110,7 +110,38 @@ const endpoint = (handle: (socket: Endpoint.Socket) => Effect.Effect<unknown, an
 const raw = ({ engine, network, until }: World) =>
   Effect.tap(connect(network.connect, engine.address, "/raw", until), (peer) => peer.open)
 
+/** Breaks the oldest connection. */
+const cutOldest = ({ network }: Stage) =>
+  Effect.andThen(Effect.sync(() => network.connections()[0]!.cut()), settle)
+
+const leaves = ({ trace }: Stage) => trace.filter((entry) => entry.startsWith("leave"))
+
 const cases: { readonly [B in Bound]: Case } = {
+  sessionWindow: {
+    means: "ends the session of a client that did not come back",
+    limits: { sessionWindow: 5_000 },
+    crossing: (stage) =>
+      Effect.gen(function*() {
+        yield* (yield* stage.peer()).join("lab", "a", { name: "ada" })
+        yield* cutOldest(stage)
+        yield* stage.pass(4_999)
+        assert.deepStrictEqual(leaves(stage), [])
+        yield* stage.pass(1)
+        assert.deepStrictEqual(leaves(stage), ["leave ada lost"])
+      })
+  },
+  sessions: {
+    means: "ends the session that has been without a connection for longest",
+    limits: { sessions: 1 },
+    crossing: (stage) =>
+      Effect.gen(function*() {
+        for (const name of ["ada", "bob"]) yield* (yield* stage.peer()).join("lab", "a", { name })
+        yield* cutOldest(stage)
+        assert.deepStrictEqual(leaves(stage), [])
+        yield* cutOldest(stage)
+        assert.deepStrictEqual(leaves(stage), ["leave ada lost"])
+      })
+  },
   messageBytes: {
     means: "closes with 1009",
     limits: { messageBytes: 30 },

@@ -95,13 +95,13 @@ describe("heartbeat", () => {
 
   connectionTest(
     "runs the leave of a member whose connection was silent",
-    {},
+    { limits: { sessionWindow: 0 } },
     ({ pass, peer, trace }) =>
       Effect.gen(function*() {
         const one = deaf(yield* peer())
         yield* one.join("lab", "a", { name: "ada" })
         yield* pass(75_000)
-        yield* one.closeCode
+        assert.strictEqual(yield* one.closeCode, 4408)
         assert.strictEqual(trace.at(-1), "leave ada lost")
       })
   )

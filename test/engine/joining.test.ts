@@ -241,7 +241,9 @@ describe("leaving", () => {
         network.connections()[0]!.cut()
         yield* bob.peer.next("absent")
         assert.deepStrictEqual(trace.slice(-1), ["leave ada lost"])
-      })
+      }),
+    {},
+    { limits: { sessionWindow: 0 } }
   )
 
   roomTest("lets the same session join again, as another member", {}, ({ member, trace }) =>

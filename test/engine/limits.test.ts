@@ -9,7 +9,7 @@ import { ask, connectionTest, settle } from "./stage.ts"
 describe("slow consumer", () => {
   connectionTest(
     "is closed with 4409 once its outbox is full, and nobody else waits for it",
-    { limits: { outboxBytes: 200_000 } },
+    { limits: { outboxBytes: 200_000, sessionWindow: 0 } },
     ({ network, peer, trace }) =>
       Effect.gen(function*() {
         const slow = yield* peer()

@@ -45,6 +45,11 @@ export class Peer {
   answersPings = true
   lastRef = 0
   lastSeq = 0
+  /** The highest number up to which every request was answered. */
+  ack = 0
+  /** Of requests: the numbers, by reference, and those that were answered out of order. */
+  private readonly seqs = new Map<number, number>()
+  private readonly answered = new Set<number>()
   private readonly socket: ReturnType<Connect>
   private readonly until: Until
 
@@ -61,6 +66,7 @@ export class Peer {
           if (frame._tag === "malformed" || frame._tag === "unknown") throw new Error(`not a frame: ${data}`)
           if (frame._tag === "ping" && this.answersPings) this.send({ _tag: "pong" })
           this.frames.push(frame)
+          if ("ref" in frame && frame.ref !== null) this.acknowledge(frame.ref)
         }
       },
       close: (code, reason) => {
@@ -124,9 +130,12 @@ export class Peer {
   }
 
   /** Opens the protocol, too. */
-  readonly hello = (token: string | null = null): Effect.Effect<ServerFrames["welcome"]> =>
+  readonly hello = (
+    token: string | null = null,
+    resume: string | null = null
+  ): Effect.Effect<ServerFrames["welcome"]> =>
     Effect.andThen(this.open, () => {
-      this.send({ _tag: "hello", token, resume: null })
+      this.send({ _tag: "hello", token, resume })
       return this.next("welcome")
     })
 
@@ -151,8 +160,17 @@ export class Peer {
     return this.ask({ _tag: "join", room, key, payload, position, last: null })
   }
 
-  sendRequest(channel: number, name: string, payload: unknown = null): number {
-    return this.ask({ _tag: "request", channel, seq: ++this.lastSeq, ack: 0, name, payload, again: null })
+  sendRequest(channel: number, name: string, payload: unknown = null, seq = ++this.lastSeq, again = false): number {
+    this.seqs.set(this.lastRef + 1, seq)
+    return this.ask({ _tag: "request", channel, seq, ack: this.ack, name, payload, again: again ? true : null })
+  }
+
+  private acknowledge(ref: number): void {
+    const seq = this.seqs.get(ref)
+    if (seq === undefined) return
+    this.seqs.delete(ref)
+    this.answered.add(seq)
+    while (this.answered.delete(this.ack + 1)) this.ack++
   }
 
   readonly request = (channel: number, name: string, payload: unknown = null): Effect.Effect<Answer> =>

@@ -21,7 +21,9 @@ const ChatLive = Chat.toLayer((room) => {
   }
 })
 
-const app = Engine.layer({ path: "/live", rooms: [ChatLive], fetch: () => new Response("hello") })
+// A connection that is lost ends its session, for clients that do not take it up again.
+const limits = { sessionWindow: 0 }
+const app = Engine.layer({ path: "/live", rooms: [ChatLive], limits, fetch: () => new Response("hello") })
 const silent = Logger.layer([])
 
 const run = <A, E>(test: (server: TestServer.TestServer["Service"]) => Effect.Effect<A, E, any>) =>

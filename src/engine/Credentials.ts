@@ -1,0 +1,29 @@
+/**
+ * Who is on the other end of one connection, as often as it shows credentials.
+ */
+import * as Effect from "effect/Effect"
+import type * as Identity from "../contract/Identity.ts"
+import * as Authentication from "./Authentication.ts"
+import type * as Transport from "./Transport.ts"
+
+export class Credentials {
+  private readonly authenticators: Authentication.Authenticators
+  /** Kept as long as somebody may ask about it. */
+  private readonly request: Transport.UpgradeRequest | undefined
+
+  constructor(authenticators: Authentication.Authenticators, request: Transport.UpgradeRequest) {
+    this.authenticators = authenticators
+    this.request = authenticators.size === 0 ? undefined : request
+  }
+
+  /** The identities that a token stands for, by every authenticator. */
+  check(token: string | null): Effect.Effect<Identity.Identities, Identity.Unauthorized> {
+    return this.request === undefined
+      ? Effect.succeed(Authentication.nobody)
+      : Authentication.authenticate(this.authenticators, this.request, token)
+  }
+
+  subjectOf(identities: Identity.Identities): string | undefined {
+    return Authentication.subjectOf(this.authenticators, identities)
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * What became of the requests of one session: each runs at most once, and its answer is kept until the client has it.
+ */
+import type { Encoded } from "../wire/Codec.ts"
+import type { Call } from "./Session.ts"
+
+export class Requests {
+  /** The highest number that was accepted. */
+  last = 0
+  /** Up to here the client has every answer. */
+  private acked = 0
+  /** Below this, what is not known may have run: the session came out of a store, which may not have all. */
+  private doubtful = 0
+  private bytes = 0
+  private readonly keeps: boolean
+  /** By number: what runs, or its answer. */
+  private kept: Map<number, Call | Encoded> | undefined
+
+  /** Keeps answers only if somebody may come back for them. */
+  constructor(keeps: boolean) {
+    this.keeps = keeps
+  }
+
+  /** Takes up what a former process left. */
+  restore(last: number, answers: Iterable<readonly [seq: number, answer: Encoded]>): void {
+    this.last = last
+    this.doubtful = Infinity
+    for (const [seq, answer] of answers) this.keep(seq, answer)
+  }
+
+  /** Whether nothing is kept for the client. */
+  get isEmpty(): boolean {
+    return this.kept === undefined || this.kept.size === 0
+  }
+
+  /** Whether as much is kept as may be: nothing is ever dropped, so no more may run until the client acknowledges. */
+  isFull(maxAnswers: number, maxBytes: number): boolean {
+    return this.kept !== undefined && (this.kept.size >= maxAnswers || this.bytes >= maxBytes)
+  }
+
+  find(seq: number): Call | Encoded | undefined {
+    return this.kept?.get(seq)
+  }
+
+  /** Whether a number that is sent again, and of which nothing is kept, has never run. */
+  isUnseen(seq: number): boolean {
+    return seq > (this.keeps ? this.acked : this.last)
+  }
+
+  isDoubtful(seq: number): boolean {
+    return seq < this.doubtful
+  }
+
+  /** A number is sent for the first time, or again: what is sent first from now on was sent to this process only. */
+  accept(seq: number, isAgain: boolean): void {
+    if (!isAgain && this.doubtful === Infinity) this.doubtful = seq
+    if (seq > this.last) this.last = seq
+  }
+
+  began(call: Call): void {
+    if (!this.keeps) return
+    this.kept ??= new Map()
+    this.kept.set(call.seq, call)
+  }
+
+  /** Keeps the answer, unless the client says that it has it. */
+  answered(seq: number, answer: Encoded): boolean {
+    if (this.kept?.has(seq) !== true) return false
+    this.keep(seq, answer)
+    return true
+  }
+
+  /** Keeps an answer to what did not run. */
+  keep(seq: number, answer: Encoded): void {
+    if (!this.keeps) return
+    if (seq > this.last) this.last = seq
+    this.kept ??= new Map()
+    this.kept.set(seq, answer)
+    this.bytes += answer.bytes
+  }
+
+  /** Forgets what the client has. Answers whether that was news. */
+  acknowledge(ack: number): boolean {
+    if (ack <= this.acked) return false
+    this.acked = Math.min(ack, this.last)
+    if (this.kept === undefined) return false
+    for (const [seq, entry] of this.kept) {
+      // In the order of numbers, but for those that were sent again: these wait for the next time.
+      if (seq > this.acked) break
+      this.kept.delete(seq)
+      if ("data" in entry) this.bytes -= entry.bytes
+    }
+    return true
+  }
+}
