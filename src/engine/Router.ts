@@ -107,12 +107,12 @@ const request = (
   if (frame.again === true) {
     const known = requests.find(seq)
     if (known !== undefined) return repeat(session, known, frame)
-    if (!requests.isUnseen(seq)) return notHigher
+    if (!requests.isUnseen(seq)) return malformed("request.seq", notHigher, ref)
     if (requests.isDoubtful(seq)) {
       session.isLost(ref, seq)
       return
     }
-  } else if (seq <= requests.last) return notHigher
+  } else if (seq <= requests.last) return malformed("request.seq", notHigher)
   requests.accept(seq, frame.again === true)
   if (served.isDraining()) {
     session.refuse(ref, draining)
@@ -128,7 +128,7 @@ const request = (
   return
 }
 
-const notHigher = malformed("request.seq", "a number higher than any before")
+const notHigher = "a number higher than any before"
 
 /** A request that was sent before: its answer is told again, or awaited under the new reference. */
 const repeat = (
@@ -138,7 +138,7 @@ const repeat = (
 ): Frame.Malformed | undefined => {
   if ("data" in known) session.repeat(ref, channel, known)
   else if (known.to !== session.outbox) session.move(known, ref)
-  else return malformed("request.again", "a request of an earlier connection")
+  else return malformed("request.again", "a request of an earlier connection", ref)
   return
 }
 

@@ -47,6 +47,8 @@ export class Peer {
   lastSeq = 0
   /** The highest number up to which every request was answered. */
   ack = 0
+  /** Otherwise it says that it has no answer. */
+  acknowledges = true
   /** Of requests: the numbers, by reference, and those that were answered out of order. */
   private readonly seqs = new Map<number, number>()
   private readonly answered = new Set<number>()
@@ -170,7 +172,7 @@ export class Peer {
     if (seq === undefined) return
     this.seqs.delete(ref)
     this.answered.add(seq)
-    while (this.answered.delete(this.ack + 1)) this.ack++
+    while (this.acknowledges && this.answered.delete(this.ack + 1)) this.ack++
   }
 
   readonly request = (channel: number, name: string, payload: unknown = null): Effect.Effect<Answer> =>

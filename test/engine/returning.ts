@@ -65,12 +65,13 @@ export class Client {
 
   readonly resumeWith = (token: string, confirms = true): Effect.Effect<Welcome, never, Scope.Scope> =>
     Effect.gen({ self: this }, function*() {
-      const { ack, lastRef } = this.peer
+      const { ack, acknowledges, lastRef } = this.peer
       this.seen.push(...this.peer.all("event").map(({ offset }) => offset))
       const peer = yield* this.world.open
       const welcome = yield* peer.hello(this.credentials ?? null, token)
       peer.lastRef = lastRef
       peer.ack = ack
+      peer.acknowledges = acknowledges
       this.peer = peer
       if (!confirms) return welcome
       this.token = welcome.resume!
