@@ -8,13 +8,17 @@ import { Restarts } from "../../src/actor/Supervision.ts"
 import { Channel } from "../../src/engine/Channel.ts"
 import { Drain } from "../../src/engine/Drain.ts"
 import { Outbox } from "../../src/engine/Outbox.ts"
+import { Requests } from "../../src/engine/Requests.ts"
 import { Room } from "../../src/engine/Room.ts"
 import { RoomHandle } from "../../src/engine/RoomHandle.ts"
+import { RoomMember } from "../../src/engine/RoomMember.ts"
 import { RoomMembership } from "../../src/engine/RoomMembership.ts"
 import { Leave } from "../../src/engine/RoomMessage.ts"
 import { Session } from "../../src/engine/Session.ts"
 import { Subscription } from "../../src/engine/Subscription.ts"
 import type { Encoded } from "../../src/wire/Codec.ts"
+import { Sessions } from "../../src/engine/Sessions.ts"
+import { Keyring } from "../../src/engine/Tokens.ts"
 import type { Fault } from "./laws.ts"
 
 /** Replaces methods of a class for as long as the fault lasts; each gets the real one first. */
@@ -229,5 +233,63 @@ export const engines: { readonly [name: string]: { readonly law: string; readonl
         this.options = { ...this.options, onEmpty }
       }
     })
+  },
+  "forgets an answer before its client has it": {
+    law: "a failure is told as what it was: MalformedFrame for a request that has done",
+    fault: patch(Requests, {
+      acknowledge(real) {
+        return real(this.last)
+      }
+    })
+  },
+  "runs a request that is sent again once more": {
+    law: "a message runs at most once",
+    fault: patch(Requests, { find: () => undefined })
+  },
+  "takes a token that was replaced": {
+    law: "a token that was replaced is refused",
+    fault: patch(Keyring, { confirm: () => false })
+  },
+  "ends a session with its connection": {
+    law: "nobody is lost before the window has passed",
+    fault: patch(Sessions, {
+      lose(_, session) {
+        this.end(session, "lost")
+      }
+    })
+  },
+  "never ends a session whose client does not come back": {
+    law: "no room runs once all have gone",
+    fault: patch(Sessions, { expire: () => {} })
+  },
+  "keeps showing who is not there any more": {
+    law: "presence is who is there",
+    fault: patch(Room, {
+      deliver(real, frame, except) {
+        if (frame._tag !== "absent") real(frame, except)
+      }
+    })
+  },
+  "joins who comes back as somebody else": {
+    law: "a member that comes back is the same",
+    fault: patch(Room, {
+      memberOf(real, session) {
+        const member = real(session)
+        return member?.subscription === undefined ? undefined : member
+      }
+    })
+  },
+  "tells an answer to a connection that did not ask": {
+    law: "an answer has a request",
+    fault: patch(Session, {
+      forget(real, asked) {
+        real(asked)
+        return true
+      }
+    })
+  },
+  "sends who comes back what it missed before it is asked for": {
+    law: "nothing is delivered before the answer of a join",
+    fault: patch(RoomMember, { detach: () => {} })
   }
 }

@@ -111,8 +111,7 @@ const raw = ({ engine, network, until }: World) =>
   Effect.tap(connect(network.connect, engine.address, "/raw", until), (peer) => peer.open)
 
 /** Breaks the oldest connection. */
-const cutOldest = ({ network }: Stage) =>
-  Effect.andThen(Effect.sync(() => network.connections()[0]!.cut()), settle)
+const cutOldest = ({ network }: Stage) => Effect.andThen(Effect.sync(() => network.connections()[0]!.cut()), settle)
 
 const leaves = ({ trace }: Stage) => trace.filter((entry) => entry.startsWith("leave"))
 

@@ -25,7 +25,9 @@ export type Fault = () => () => void
 
 export const sound: Fault = () => () => {}
 
-const limits = { heartbeat: 1e9, frameRate: 1e9, frameBurst: 1e9, sessionWindow: 2_000 }
+/** How long a session is kept, in milliseconds. */
+const window = 2_000
+const limits = { heartbeat: 1e9, frameRate: 1e9, frameBurst: 1e9, sessionWindow: window }
 
 /** Lets everything run that can run without time passing. */
 const settle = (rounds: number) =>
@@ -43,7 +45,7 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     const notes: Array<string> = []
     const hubs = new Set<Hub>()
     const owner = Scope.makeUnsafe()
-    const crashy = chance(15)
+    const crashy = chance(20)
     const keys = ["a", "b", "c"].slice(0, 1 + below(3))
     // Some clients stop reading for a while, and little may wait for them.
     const slowly = chance(30)
@@ -92,8 +94,11 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
 
     const clients: Array<Client> = []
     let tokens = 1
+    const clock = yield* Effect.clockWith(Effect.succeed)
+    const dial = () => new Peer(network.connect, engine.address, "/", () => Effect.void, [])
+    const connectionOf = (client: Client) => network.connections().find(({ socket }) => socket === client.peer.handle)
     const connect = () => {
-      const peer = new Peer(network.connect, engine.address, "/", () => Effect.void, [])
+      const peer = dial()
       peer.onOpen = () => peer.send({ _tag: "hello", token: null, resume: null })
       clients.push(new Client(clients.length, peer, record))
     }
@@ -114,6 +119,25 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
         { kind: "request", token: payload.token, key }
       )
     }
+    /** Its connection is lost; it may come back. */
+    const lose = (client: Client) => {
+      connectionOf(client)?.cut()
+      client.lose(clock.currentTimeMillisUnsafe())
+      notes.push("dropped")
+    }
+    /** Somebody tries a token that was replaced and whose successor has arrived. */
+    const steal = Effect.fnUntraced(function*(client: Client) {
+      const token = client.tokens.at(-2)
+      if (token === undefined) return
+      client.mayLeave = true
+      const thief = dial()
+      thief.onOpen = () => thief.send({ _tag: "hello", token: null, resume: token })
+      yield* settle(40)
+      const [welcome] = thief.all("welcome")
+      if (welcome?.session === client.session) record.violate("a token that was replaced is refused")
+      if (welcome !== undefined) notes.push("refused a token")
+      thief.close()
+    })
     const leave = (client: Client) => {
       for (const [channel, { key }] of client.rooms) {
         client.ask({ _tag: "leave", channel }, { kind: "leave", token: 0, key })
@@ -133,7 +157,6 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
 
     const blink = (key: string, name: keyof typeof blinks, pad = "") =>
       engine.emit(Law, key, name, { number: record.blinks++, key: `${below(4)}`, pad })
-    const connectionOf = ({ peer }: Client) => network.connections().find(({ socket }) => socket === peer.handle)
     /** Fills what the runtime takes for a client that has stopped reading, so that what follows waits. */
     const stall = Effect.fnUntraced(function*(client: Client) {
       client.slow = true
@@ -159,9 +182,14 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     for (let step = 0; step < steps; step++) {
       for (const client of clients) client.judge()
       yield* check()
-      const here = clients.filter(({ gone, peer }) => !gone && peer.opened !== undefined)
+      // Who was lost comes back sooner or later.
+      for (const client of clients) {
+        if (!client.gone && client.peer.closed !== undefined && chance(20)) client.comeBack(dial)
+      }
+      const here = clients.filter(({ isHere, peer }) => isHere && peer.opened !== undefined)
       if (here.length === 0) {
         if (clients.every(({ gone }) => gone)) connect()
+        else if (chance(30)) yield* TestClock.adjust(below(500))
         yield* settle(20)
         continue
       }
@@ -177,12 +205,12 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
       else if (choice < 63) {
         const ref = 1 + below(client.peer.lastRef + 1)
         if (!client.answered.has(ref)) client.cancelled.add(ref)
+        if (client.sent.get(ref)?.kind === "join") client.mayLeave = true
         client.peer.send({ _tag: "cancel", ref })
       } else if (choice < 65) {
         client.gone = true
-        const connection = connectionOf(client)
         if (chance(50)) client.peer.close()
-        else connection?.cut()
+        else connectionOf(client)?.cut()
       } else if (choice < 66) connect()
       else if (choice < 68) {
         const connection = connectionOf(client)
@@ -191,12 +219,18 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
           connection?.stall()
         } else connection?.unstall()
       } else if (choice < 72) yield* emitOutside
+      else if (choice < 76) lose(client)
+      else if (choice < 77) yield* steal(client)
+      else if (choice < 78) yield* TestClock.adjust(below(window + 1_000))
       else if (choice < 85) yield* TestClock.adjust(below(crashy ? 1_000 : 120))
       else yield* settle(1 + below(30))
     }
 
     const judgeAll = Effect.suspend(() => {
       for (const client of clients) client.judge()
+      for (const { at, member } of record.lost.splice(0)) {
+        for (const client of clients) client.judgeLost(member, at, window)
+      }
       return check()
     })
     /** Time passes until nobody does anything any more. */
@@ -207,7 +241,7 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
         yield* settle(60)
         yield* judgeAll
         const waiting = clients.some((client) =>
-          !client.gone && client.peer.closed === undefined &&
+          !client.gone && client.isOnline && client.peer.closed === undefined &&
           [...client.sent.keys()].some((ref) => !client.answered.has(ref))
         )
         quiet = before === record.activity && !waiting && record.running === 0 ? quiet + 1 : 0
@@ -216,12 +250,16 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
 
     for (const connection of network.connections()) connection.unstall()
     const ending = below(3)
+    // Half of those who are away come back.
+    for (const client of clients) {
+      if (!client.gone && client.peer.closed !== undefined && chance(50)) client.comeBack(dial)
+    }
     notes.push(["quiet", "deserted", "abrupt"][ending]!)
     if (ending < 2) {
       yield* quiesce
       for (const client of clients) {
         client.judgeAnswers()
-        const wrong = client.gone ? undefined : volatiles.judge(client.peer)
+        const wrong = client.gone || client.losses.length > 0 ? undefined : volatiles.judge(client.peer)
         if (wrong !== undefined) record.violate(wrong)
       }
       yield* check()
@@ -275,7 +313,7 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     for (let round = 0; round < 30 && !closed; round++) {
       yield* settle(40)
       record.firstLate = Math.min(record.firstLate, tokens)
-      for (const client of clients) if (!client.gone && client.peer.closed === undefined) send(client)
+      for (const client of clients) if (client.isHere) send(client)
       yield* settle(40)
       if (!closed) yield* TestClock.adjust(500)
     }
@@ -312,6 +350,7 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     yield* verify(record.activity === activity, "nothing goes on after the engine")
     notes.push(...record.done.values(), ...record.instances.map(({ ended }) => ended!))
     if (record.leaves.size > 0) notes.push("left")
+    if (clients.some(({ resumed }) => resumed > 0)) notes.push("resumed")
     if (record.recovered > 0) notes.push("recovered")
     if (clients.some(({ expelled }) => expelled)) notes.push("expelled")
     for (const client of clients) for (const { _tag } of client.peer.frames) notes.push(_tag)

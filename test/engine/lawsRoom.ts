@@ -17,7 +17,7 @@ export class Law extends Room.make("law", {
   events: { Said: { token: Schema.Int, number: Schema.Int }, ...blinks }
 }) {}
 
-type LawRoom = Room.Handle<typeof Law>
+export type LawRoom = Room.Handle<typeof Law>
 type LawMember = Room.Member<typeof Law>
 
 export const deeds = [
@@ -68,6 +68,10 @@ export class Sightings {
   readonly unborn = new Set<string>()
   /** Calls of the leave handler. */
   readonly leaves = new Map<string, number>()
+  /** Who left because it was lost, and when. */
+  readonly lost: Array<{ readonly member: string; readonly at: number }> = []
+  /** The newest instance of each room, from within. */
+  readonly rooms = new Map<string, LawRoom>()
   readonly emitted = new Map<string, Array<{ readonly token: number; readonly number: number }>>()
   /** How far the handling of each request or notice came. */
   readonly done = new Map<number, "began" | "done" | "died" | "ended">()
@@ -95,6 +99,11 @@ export class Sightings {
     return crashes.some((time, index) => index >= 2 && time - crashes[index - 2]! < 60_000)
   }
 
+  /** Whether it is no member any more: it left, or the crash of its room ended it. */
+  hasLeft(member: string): boolean {
+    return this.leaves.has(member) || this.unborn.has(member) || this.homes.get(member)?.life.spent === true
+  }
+
   violate(law: string): void {
     this.violations.push(law)
   }
@@ -110,6 +119,7 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
       const instance: Instance = { key: room.key, members: new Set(), ended: undefined, life }
       record.instances.push(instance)
       record.current.set(room.key, instance)
+      record.rooms.set(room.key, room)
       yield* Effect.addFinalizer((exit) =>
         Effect.sync(() => {
           instance.ended = Exit.isSuccess(exit) ? "stopped" : "crashed"
@@ -261,9 +271,10 @@ export const makeRoom = (record: Sightings, random: Random, mailbox: number) =>
             }
             return { head: record.emitted.get(room.key)?.length ?? 0 }
           }),
-        leave: ({ member }) =>
+        leave: ({ member, reason }) =>
           Effect.suspend(() => {
             record.activity++
+            if (reason === "lost") record.lost.push({ member: member.id, at: clock.currentTimeMillisUnsafe() })
             alive("a leave")
             const calls = (record.leaves.get(member.id) ?? 0) + 1
             record.leaves.set(member.id, calls)
