@@ -51,12 +51,15 @@ export interface Taken extends Emitted {
   readonly behind: number
 }
 
-/** Why a member is no longer in the room. */
+/**
+ * Why a member is no longer in the room. `lost`: its client went, or its connection was lost and it did not come back
+ * within the window.
+ */
 export type LeaveReason = "left" | "kicked" | "lost" | "stopped"
 
 /** A session in a room. */
 export interface Member<R extends Definition.Any> extends Identity.Identified {
-  /** Unique in the room; what other members see. */
+  /** Unique in the room; what other members see. The same as long as it is a member, over all its connections. */
   readonly id: string
   /** The key for tables of your own: one per session, stable across reconnects. */
   readonly sessionId: string
@@ -117,7 +120,7 @@ export interface Handle<R extends Definition.Any> {
    * left out.
    */
   readonly history: (options: Definition.HistoryOptions) => Effect.Effect<Definition.History<R>>
-  /** Removes a member. Its `leave` handler runs next, with `kicked`. */
+  /** Removes a member, whether or not it is connected. Its `leave` handler runs next, with `kicked`. */
   readonly kick: (member: Member<R>, reason?: string) => Effect.Effect<void>
   /** Changes what members see of a member. */
   readonly setPresence: (member: Member<R>, presence: Definition.Presence<R>) => Effect.Effect<void, EmitError>

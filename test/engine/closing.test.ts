@@ -126,6 +126,32 @@ describe("closing the engine", () => {
       })
   )
 
+  closing("runs the leaves of sessions without a connection, once, and leaves nothing of them", {}, (
+    { close, network, peer, sleeping, trace }
+  ) =>
+    Effect.gen(function*() {
+      const [ada, bob] = [yield* peer, yield* peer]
+      yield* ada.join("lab", "a", { name: "ada" })
+      yield* ada.join("lab", "b", { name: "ada" })
+      yield* bob.join("lab", "a", { name: "bob" })
+      network.connections()[0]!.cut()
+      yield* settle
+      assert.deepStrictEqual(trace.filter((entry) => entry.startsWith("leave")), [])
+      const isClosed = yield* close
+      yield* settle
+      yield* settle
+      assert.isTrue(isClosed())
+      assert.deepStrictEqual(trace.filter((entry) => entry.startsWith("leave")).sort(), [
+        "leave ada stopped",
+        "leave ada stopped",
+        "leave bob stopped"
+      ])
+      yield* TestClock.adjust("1 hour")
+      yield* settle
+      assert.strictEqual(trace.filter((entry) => entry.startsWith("leave")).length, 3)
+      assert.deepStrictEqual([network.connections().length, sleeping()], [0, 0])
+    }))
+
   closing("leaves no timer of a room that crashed too often", {
     do: () => Effect.die("x")
   }, ({ close, peer, sleeping }) =>

@@ -406,12 +406,15 @@ describe("two connections with one session", () => {
   )
 })
 
-const suspended = (script: Script) => script
+/** Says what it is asked, after a second. */
+const slowly: Script = {
+  do: (room, _, what) => Effect.as(Effect.andThen(Effect.sleep(1_000), say(room, what)), what)
+}
 
 describe("a handler that is suspended when the connection is lost", () => {
   sessionTest(
     "goes on, and its answer waits for whoever comes back",
-    suspended({ do: (room, _, what) => Effect.as(Effect.andThen(Effect.sleep(1_000), say(room, what)), what) }),
+    slowly,
     ({ client, pass, trace }) =>
       Effect.gen(function*() {
         const ada = yield* client()
@@ -432,7 +435,7 @@ describe("a handler that is suspended when the connection is lost", () => {
 
   sessionTest(
     "answers under the new reference, after its events, when its client is back before it ends",
-    suspended({ do: (room, _, what) => Effect.as(Effect.andThen(Effect.sleep(1_000), say(room, what)), what) }),
+    slowly,
     ({ client, pass, trace }) =>
       Effect.gen(function*() {
         const ada = yield* client()
