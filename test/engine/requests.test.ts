@@ -109,8 +109,8 @@ describe("a request that is sent again", () => {
       ada.sendJoin("ada")
       yield* pass(100)
       const joined = yield* ada.next("joined")
-      ada.peer.sendRequest(joined.channel, "Do", { what: "1" }, 1)
-      // It is cut before the answer comes.
+      ada.peer.acknowledges = false
+      yield* ada.peer.answer(ada.peer.sendRequest(joined.channel, "Do", { what: "1" }, 1))
       yield* ada.drop
       yield* ada.resume
       const join = ada.peer.sendJoin("lab", "a", { name: "ada" }, joined.position)
