@@ -249,11 +249,6 @@ export class Room {
     if (member.session.outbox === to) member.session.answer({ _tag: "ok", ref, value: null })
   }
 
-  /** The new instance did not take the member back. */
-  rejected(member: RoomMember): Leave {
-    return new Leave(member, "kicked", "not admitted after a restart of the room")
-  }
-
   private deliver(frame: Frame.ServerFrame, except?: Subscription): void {
     this.channel.deliver(frame, json.encode(frame), except)
   }

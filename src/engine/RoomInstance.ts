@@ -12,7 +12,8 @@ import type { AnyHandlers } from "../contract/Room.ts"
 import type { Room } from "./Room.ts"
 import type { RoomHandle } from "./RoomHandle.ts"
 import { RoomMember } from "./RoomMember.ts"
-import type { Control, Join, Leave, Message, Notice, Request, Task } from "./RoomMessage.ts"
+import type { Control, Join, Message, Notice, Request, Task } from "./RoomMessage.ts"
+import { Leave } from "./RoomMessage.ts"
 import type { Session } from "./Session.ts"
 import { identityContext } from "./Session.ts"
 import type { Stats } from "./Stats.ts"
@@ -206,7 +207,7 @@ export const makeInstance = (
         Effect.result
       )
       if (Result.isFailure(result)) {
-        const message = room.rejected(member)
+        const message = new Leave(member, "kicked", "not admitted after a restart of the room")
         yield* Effect.suspend(() => leave(message) ?? Effect.void).pipe(
           // A leave that crashes is told all the same; as a message of its own it would be abandoned.
           Effect.onError(() => Effect.sync(() => room.farewell(message, message.detail)))

@@ -411,7 +411,8 @@ const http = (
         const peer = yield* world.peer()
         yield* peer.join("chat", "a", { name: "ada" })
         assert.deepStrictEqual(world.errors, [])
-      })
+      }),
+    { limits: atOnce }
   )
 
   const oneTooMany = (sentence: string, limits: NonNullable<Options["limits"]>) =>
@@ -428,13 +429,16 @@ const http = (
         for (let round = 0; round < 30; round++) yield* Effect.scoped(resets(world, random))
         yield* world.empty
         assert.strictEqual((yield* answer(world, upgradeRequest("/live"))).status, 101)
-      }), { limits })
+      }), { limits: { ...limits, ...atOnce } })
 
   oneTooMany("answers one connection more than it may have with 503 and when to come again", { connections: 1 })
   oneTooMany("answers one connection more than an address may have with 503 and when to come again", {
     connectionsPerAddress: 1
   })
 }
+
+/** Whose connection is gone is gone, too: nobody comes back for a session. */
+const atOnce = { sessionWindow: 0 }
 
 /** Resets a connection somewhere between the first byte of its handshake and its first frames. */
 const resets = Effect.fnUntraced(function*(world: World, random: ReturnType<typeof makeRandom>) {

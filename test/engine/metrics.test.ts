@@ -95,34 +95,6 @@ describe("metrics", () => {
       assert.notMatch(text, /secret-key|ada/)
     }))
 
-  connectionTest("count sessions, with and without a connection, and what became of their tokens", {
-    http: { metrics: true }
-  }, (world) =>
-    Effect.gen(function*() {
-      const [ada, bob] = [yield* world.peer(), yield* world.peer()]
-      const token = ada.all("welcome")[0]!.resume!
-      yield* ada.join("lab", "a", { name: "ada" })
-      world.network.connections()[0]!.cut()
-      yield* settle
-      const sessions = (attached: number, detached: number) => [
-        `heddle_sessions{state="attached"} ${attached}`,
-        `heddle_sessions{state="detached"} ${detached}`
-      ]
-      const lines = Effect.map(get(world, "/metrics"), ({ text }) => text.split("\n"))
-      assert.includeMembers(yield* lines, sessions(1, 1))
-      const [again, other] = [yield* world.open, yield* world.open]
-      yield* again.hello(null, token)
-      again.send({ _tag: "pong" })
-      yield* settle
-      yield* other.hello(null, token)
-      assert.includeMembers(yield* lines, [
-        ...sessions(3, 0),
-        "heddle_resumes_total{outcome=\"resumed\"} 1",
-        "heddle_resumes_total{outcome=\"reused\"} 1"
-      ])
-      assert.isUndefined(bob.closed)
-    }))
-
   it.effect("leave nothing of an engine in the registry that would still read from it, and measure nothing when off", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(

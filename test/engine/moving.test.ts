@@ -83,6 +83,32 @@ const cases: Readonly<Record<string, Case>> = {
       assert.deepStrictEqual(yield* moves(() => both), { "{kind=\"protocol\"}": -1, "{kind=\"endpoint\"}": -1 })
     }),
 
+  heddle_sessions: ({ ada, moves, network, open }) =>
+    Effect.gen(function*() {
+      const token = ada.all("welcome")[0]!.resume
+      const cut = () => network.connections()[0]!.cut()
+      assert.deepStrictEqual(yield* moves(cut), { "{state=\"attached\"}": -1, "{state=\"detached\"}": 1 })
+      const again = yield* open
+      assert.deepStrictEqual(yield* moves(() => again.hello(user, token)), {
+        "{state=\"attached\"}": 1,
+        "{state=\"detached\"}": -1
+      })
+      assert.deepStrictEqual(yield* moves(() => ended(again)), { "{state=\"attached\"}": -1 })
+    }),
+  heddle_resumes_total: ({ ada, moves, open }) =>
+    Effect.gen(function*() {
+      const token = ada.all("welcome")[0]!.resume!
+      const [again, other, copy] = [yield* open, yield* open, yield* open]
+      const outcome = (name: string) => ({ [`{outcome="${name}"}`]: 1 })
+      assert.deepStrictEqual(yield* moves(() => other.hello("somebody else", token)), outcome("mismatched"))
+      assert.deepStrictEqual(yield* moves(() => again.hello(user, token)), outcome("resumed"))
+      again.send({ _tag: "pong" })
+      yield* settle
+      assert.deepStrictEqual(yield* moves(() => copy.hello(user, token)), outcome("reused"))
+      yield* ended(copy)
+      const last = yield* open
+      assert.deepStrictEqual(yield* moves(() => last.hello(user, "x")), outcome("unknown"))
+    }),
   heddle_users: ({ ada, moves, peer }) =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* moves(() => peer(user)), {})

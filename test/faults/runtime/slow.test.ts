@@ -70,7 +70,7 @@ describe(`50 readers, 5 of which never read, and 4 MB for each: ${capabilities.r
   it.live("closes the 5 with 4409 within its bounds, and the 45 get everything in order", () => {
     const observed = new Observed()
     const harness = network(capabilities.runtime, observed.of(layer({ port: 0 })))
-    return serve(harness, { rooms: [FeedLive] })(({ engine, until }) =>
+    return serve(harness, { rooms: [FeedLive], limits: { sessionWindow: 0 } })(({ engine, until }) =>
       Effect.gen(function*() {
         yield* observed.outboxes
         const connect = yield* Connector
