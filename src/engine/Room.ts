@@ -154,7 +154,11 @@ export class Room {
   welcome(join: Join, member: RoomMember, position: Frame.Position, snapshot: unknown): void {
     const { ref, session } = join
     const { subscription } = member
-    if (!session.forget(join) || subscription === undefined) return this.welcomeAbsent(join, member)
+    if (!session.forget(join) || subscription === undefined) {
+      // The connection that asked is lost: its client comes back with another join. Others see who is new.
+      if (!join.isReturn) this.announce(member)
+      return this.removeUnwanted(join, member)
+    }
     const start = Recovery.begin(this.channel.log, join, position, this.core.now(), this.floorOf(member))
     const joined = session.outbox.codec.encode({
       _tag: "joined",
@@ -174,12 +178,6 @@ export class Room {
     Presence.sendAll(this, member)
     subscription.release(start.position[2])
     join.release()
-    this.removeUnwanted(join, member)
-  }
-
-  /** The connection that asked is lost: its client comes back with another join. Others see who is new. */
-  private welcomeAbsent(join: Join, member: RoomMember): void {
-    if (!join.isReturn) this.announce(member)
     this.removeUnwanted(join, member)
   }
 
@@ -288,8 +286,8 @@ export class Room {
   private giveUpJoin({ cancelled, isReturn, member }: Join, why: Abandoned): void {
     if (member === undefined || member.left !== undefined) {
       if (this.members.size === 0) this.options.onEmpty()
-    } else if (isReturn && cancelled === undefined) {
-      // It was a member before, and is one still: its client may come back once more.
+    } else if (isReturn && (cancelled === undefined || member.session.ended)) {
+      // It was a member before, and is one still: its client may come back once more, or its session sees it out.
       member.detach(this.channel)
     } else if (why._tag === "Crashed" && !isReturn) this.remove(member, "stopped")
     else this.actor.controlUnsafe(new Leave(member, "lost", "the join was given up"))

@@ -7,8 +7,8 @@ import type { EmitError, LeaveReason } from "../contract/Behavior.ts"
 import * as Identity from "../contract/Identity.ts"
 import type { Encoded } from "../wire/Codec.ts"
 import type * as Contract from "../wire/Contract.ts"
-import * as Fate from "./Fate.ts"
 import type { Channel } from "./Channel.ts"
+import * as Fate from "./Fate.ts"
 import * as Publish from "./Publish.ts"
 import type { Join } from "./RoomMessage.ts"
 import type { Session } from "./Session.ts"
@@ -71,8 +71,9 @@ export class RoomMember {
   /** Sends the answer to a request: after the events that it comes after, also where those are told again. */
   respond(answer: Encoded): void {
     if (this.returning !== undefined) this.returning.hold(answer)
-    else if (this.subscription === undefined) this.session.outbox.push(answer)
-    else this.subscription.push(answer)
+    else if (this.subscription?.outbox === this.session.outbox) this.subscription.push(answer)
+    // Its client is away, or was since it left.
+    else this.session.outbox.push(answer)
   }
 
   /** The connection of its client is lost. */

@@ -106,6 +106,8 @@ export class Subscription implements Feed {
   private flush(waiting: Waiting): boolean {
     for (let held = waiting.first; held !== undefined; held = waiting.first) {
       if (this.outbox.push(held.frame) === refused) return false
+      // It was too much: the connection is closed, and this has ended.
+      if (waiting.first !== held) return true
       waiting.shift()
       if (held.offset > 0) this.cursor = held.offset
     }

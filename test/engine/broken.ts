@@ -15,10 +15,10 @@ import { RoomMember } from "../../src/engine/RoomMember.ts"
 import { RoomMembership } from "../../src/engine/RoomMembership.ts"
 import { Leave } from "../../src/engine/RoomMessage.ts"
 import { Session } from "../../src/engine/Session.ts"
-import { Subscription } from "../../src/engine/Subscription.ts"
-import type { Encoded } from "../../src/wire/Codec.ts"
 import { Sessions } from "../../src/engine/Sessions.ts"
+import { Subscription } from "../../src/engine/Subscription.ts"
 import { Keyring } from "../../src/engine/Tokens.ts"
+import type { Encoded } from "../../src/wire/Codec.ts"
 import type { Fault } from "./laws.ts"
 
 /** Replaces methods of a class for as long as the fault lasts; each gets the real one first. */

@@ -45,7 +45,7 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     const notes: Array<string> = []
     const hubs = new Set<Hub>()
     const owner = Scope.makeUnsafe()
-    const crashy = chance(30)
+    const crashy = chance(50)
     const keys = ["a", "b", "c"].slice(0, 1 + below(3))
     // Some clients stop reading for a while, and little may wait for them.
     const slowly = chance(30)

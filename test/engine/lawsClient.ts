@@ -284,6 +284,7 @@ export class Client {
   judgeLost(member: string, at: number, window: number): void {
     // One that does not read may have lost its connection without knowing it.
     if (this.gone || this.slow || this.mayLeave || !this.joined.has(member)) return
+    if (this.record.mayBeExpelled(this.number)) return
     // Its leave may have had to wait for the room.
     if (!this.losses.some((loss) => loss + window <= at)) {
       this.record.violate("nobody is lost before the window has passed")
