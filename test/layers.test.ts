@@ -109,10 +109,9 @@ const isBelowEdge = ({ folder }: Source) => layers[folder]!.rank < 3 || folder =
 
 /** A lower-case folder of effect is marked unstable: for implementations at the edge only. */
 const mayImportPackage = (source: Source, target: string): boolean =>
-  (source.file === "src/engine/Tokens.ts" && target === "node:crypto") ||
   target !== "effect" &&
-    (source.folder === "runtimes" ||
-      (isBelowEdge(source) ? /^effect\/[A-Z]\w*$/ : /^effect\/|^node:sqlite$/).test(target))
+  (source.folder === "runtimes" ||
+    (isBelowEdge(source) ? /^effect\/[A-Z]\w*$/ : /^effect\/|^node:sqlite$/).test(target))
 
 const mayImportFile = ({ folder }: Source, target: string): boolean => {
   const targetFolder = Path.posix.dirname(target)

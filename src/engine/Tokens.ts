@@ -4,7 +4,6 @@
  * Only hashes are kept, so that nobody who reads the memory or the store of a server can take a session over.
  */
 import * as Context from "effect/Context"
-import { createHash, randomBytes } from "node:crypto"
 
 /** Makes secrets nobody can guess, and the hashes that are kept of them. */
 export interface Tokens {
@@ -16,10 +15,14 @@ export interface Tokens {
 
 /** Where secrets come from: by default 144 random bits of the operating system, and SHA-256. */
 export const Tokens: Context.Reference<Tokens> = Context.Reference<Tokens>("heddle/engine/Tokens", {
-  defaultValue: () => ({
-    make: () => randomBytes(18).toString("base64url"),
-    hash: (secret) => createHash("sha256").update(secret).digest("base64url")
-  })
+  defaultValue: () => {
+    // Not imported: contracts come from the same package, and are bundled for browsers.
+    const { createHash, randomBytes } = globalThis.process.getBuiltinModule("node:crypto")
+    return {
+      make: () => randomBytes(18).toString("base64url"),
+      hash: (secret) => createHash("sha256").update(secret).digest("base64url")
+    }
+  }
 })
 
 /** Compares two hashes in a time that does not tell where they differ. */

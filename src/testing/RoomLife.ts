@@ -53,7 +53,8 @@ export const lead = (options: Options, life: Life, order: number): Effect.Effect
   )
   const engine = Engine.layer({
     rooms: [layer as Layer.Layer<Behavior<any>, unknown, unknown>],
-    limits: { frameRate: 1e9, frameBurst: 1e9, ...options.limits }
+    // Of two lives, in one a client that loses its connection takes up its session again, in the other the room loses it.
+    limits: { frameRate: 1e9, frameBurst: 1e9, ...order % 2 === 0 ? { sessionWindow: 0 } : {}, ...options.limits }
   })
   return Effect.flatMap(TestServer.make(engine), (server) => play(options, life, watch, server)).pipe(
     Effect.scoped,

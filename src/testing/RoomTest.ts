@@ -47,7 +47,10 @@ export interface Options<R extends Room.Any, S> {
   readonly seed?: number
   /** The token of a failure: runs that one alone, given the same options. */
   readonly replay?: string
-  /** What goes wrong beside: connections that are lost (unless said otherwise), crashes of the room. */
+  /**
+   * What goes wrong beside: connections that are lost (unless said otherwise), crashes of the room. Half of the time a
+   * client that loses its connection is back before its session ends, and half of the time the room loses it.
+   */
   readonly faults?: ReadonlyArray<Fault>
   /** How many smaller failures to try: 500 unless said. */
   readonly shrinks?: number

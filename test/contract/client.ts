@@ -116,9 +116,7 @@ const makeWorld = Effect.fnUntraced(function*(network: Network, history: number)
       path: "/live",
       rooms: [chatLive(history), Ticker],
       // In virtual time nobody lets time pass while the server stops.
-      drain: { deadline: network.live ? 100 : 0, spread: 100 },
-      // A connection that is lost ends its session, for clients that do not take it up again.
-      limits: { sessionWindow: 0 }
+      drain: { deadline: network.live ? 100 : 0, spread: 100 }
     }).pipe(
       Layer.provide(identityLive),
       Layer.provide(transport(port))

@@ -127,8 +127,10 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     }
     /** Somebody tries a token that was replaced and whose successor has arrived. */
     const steal = Effect.fnUntraced(function*(client: Client) {
+      // What it said when it was welcomed has arrived by then.
+      yield* settle(60)
       const token = client.tokens.at(-2)
-      if (token === undefined) return
+      if (token === undefined || !client.isHere) return
       client.mayLeave = true
       const thief = dial()
       thief.onOpen = () => thief.send({ _tag: "hello", token: null, resume: token })
@@ -184,7 +186,9 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
       yield* check()
       // Who was lost comes back sooner or later.
       for (const client of clients) {
-        if (!client.gone && client.peer.closed !== undefined && chance(20)) client.comeBack(dial)
+        if (!client.gone && client.peer.closed !== undefined && chance(20)) {
+          client.comeBack(dial, clock.currentTimeMillisUnsafe())
+        }
       }
       const here = clients.filter(({ isHere, peer }) => isHere && peer.opened !== undefined)
       if (here.length === 0) {
@@ -252,7 +256,9 @@ export const engineLaws = (seed: number, fault: Fault = sound): Effect.Effect<Re
     const ending = below(3)
     // Half of those who are away come back.
     for (const client of clients) {
-      if (!client.gone && client.peer.closed !== undefined && chance(50)) client.comeBack(dial)
+      if (!client.gone && client.peer.closed !== undefined && chance(50)) {
+        client.comeBack(dial, clock.currentTimeMillisUnsafe())
+      }
     }
     notes.push(["quiet", "deserted", "abrupt"][ending]!)
     if (ending < 2) {

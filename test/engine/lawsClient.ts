@@ -89,7 +89,11 @@ export class Client {
   }
 
   /** Comes back over a new connection. */
-  comeBack(connect: () => Peer): void {
+  comeBack(connect: () => Peer, now: number): void {
+    this.judge()
+    if (this.gone) return
+    // The server closed it.
+    if (this.isOnline) this.lose(now)
     const { lastRef, lastSeq } = this.peer
     this.peer = connect()
     this.peer.lastRef = lastRef

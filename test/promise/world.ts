@@ -18,9 +18,6 @@ import { Bell, Chat, Muted, Prices, RoomFull, Secrets } from "./contract.ts"
 class CurrentUser extends Identity.Service<CurrentUser, { readonly token: string }>()("test/promise/CurrentUser") {}
 
 /** What the server did. */
-/** A connection that is lost ends its session, for clients that do not take it up again. */
-const limits = { sessionWindow: 0 }
-
 export type Trace = Array<string>
 
 const chatLive = (trace: Trace, history: number) =>
@@ -129,7 +126,7 @@ export const world = (body: (world: World) => Promise<void>, { history = 100 } =
     let running: Context.Context<Engine.Engine>
     const start = async () => {
       scope = Scope.makeUnsafe()
-      const layer = Engine.layer({ path: "/live", rooms: rooms(trace, history), limits }).pipe(
+      const layer = Engine.layer({ path: "/live", rooms: rooms(trace, history) }).pipe(
         Layer.provide(identity),
         Layer.provide(quiet)
       )

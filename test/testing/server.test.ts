@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Schema } from "effect"
+import { Effect, Fiber, Layer, Logger, Schema, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
 import { Engine, Room } from "heddle"
 import { TestServer } from "heddle/testing"
 
@@ -21,13 +22,13 @@ const ChatLive = Chat.toLayer((room) => {
   }
 })
 
-// A connection that is lost ends its session, for clients that do not take it up again.
-const limits = { sessionWindow: 0 }
-const app = Engine.layer({ path: "/live", rooms: [ChatLive], limits, fetch: () => new Response("hello") })
+const app = Engine.layer({ path: "/live", rooms: [ChatLive], fetch: () => new Response("hello") })
+/** A connection that is lost ends its session. */
+const withoutSessions = Engine.layer({ path: "/live", rooms: [ChatLive], limits: { sessionWindow: 0 } })
 const silent = Logger.layer([])
 
-const run = <A, E>(test: (server: TestServer.TestServer["Service"]) => Effect.Effect<A, E, any>) =>
-  TestServer.run(app, test, { path: "/live" }).pipe(Effect.provide(silent)) as Effect.Effect<A, E>
+const run = <A, E>(test: (server: TestServer.TestServer["Service"]) => Effect.Effect<A, E, any>, engine = app) =>
+  TestServer.run(engine, test, { path: "/live" }).pipe(Effect.provide(silent)) as Effect.Effect<A, E>
 
 const join = Effect.fnUntraced(function*(server: TestServer.TestServer["Service"], name: string) {
   const client = yield* server.client()
@@ -63,18 +64,35 @@ describe("a server under test", () => {
     })))
 
   it.live("cuts a connection, whose client comes back", () =>
+    run(
+      Effect.fnUntraced(function*(server) {
+        const { client, received, room } = yield* join(server, "ada")
+        const bob = yield* join(server, "bob")
+        yield* received.next("synced")
+        const slow = yield* Effect.forkChild(Effect.flip(room.Slow()), { startImmediately: true })
+        yield* received.none("synced", "1 second")
+        yield* client.cut
+        assert.match((yield* Fiber.join(slow)).message, /may have run/)
+        // Before she is back.
+        yield* bob.room.Say({ text: "while she is away" })
+        assert.strictEqual((yield* received.next("synced")).reason, "gap")
+        assert.strictEqual(yield* room.Say({ text: "back" }), 2)
+      }),
+      withoutSessions
+    ))
+
+  it.live("cuts a connection, whose client takes up its session again", () =>
     run(Effect.fnUntraced(function*(server) {
       const { client, received, room } = yield* join(server, "ada")
       const bob = yield* join(server, "bob")
       yield* received.next("synced")
-      const slow = yield* Effect.forkChild(Effect.flip(room.Slow()), { startImmediately: true })
+      yield* bob.received.next("synced")
+      const slow = yield* Effect.forkChild(Effect.exit(room.Slow()), { startImmediately: true })
       yield* received.none("synced", "1 second")
       yield* client.cut
-      assert.match((yield* Fiber.join(slow)).message, /may have run/)
-      // Before she is back.
-      yield* bob.room.Say({ text: "while she is away" })
-      assert.strictEqual((yield* received.next("synced")).reason, "gap")
-      assert.strictEqual(yield* room.Say({ text: "back" }), 2)
+      yield* TestClock.adjust("1 hour")
+      assert.notMatch(String(yield* Fiber.join(slow)), /may have run/)
+      assert.deepStrictEqual([...(yield* SubscriptionRef.get(bob.room.presence)).keys()].length, 2)
     })))
 
   it.live("holds back what a stalled client would read", () =>
