@@ -20,7 +20,7 @@ import { Credentials } from "./Credentials.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import { FrameRate } from "./FrameRate.ts"
 import type { Beating } from "./Heartbeat.ts"
-import type { Stalled } from "./Outbox.ts"
+import type { Options as OutboxOptions, Owner } from "./Outbox.ts"
 import { Outbox } from "./Outbox.ts"
 import type { Joiner } from "./Packing.ts"
 import type { Served } from "./Router.ts"
@@ -46,8 +46,7 @@ export interface Shared {
   readonly retiring: Deadlines<Connection>
   /** Connections whose peer has not answered the close frame yet. */
   readonly closing: Deadlines<Connection>
-  /** Outboxes that wait for a runtime that does not tell when it has room. */
-  readonly onStalled: (outbox: Stalled) => void
+  readonly outboxes: OutboxOptions
 }
 
 type Inbound = Frame.ClientFrame | Frame.Malformed
@@ -55,7 +54,16 @@ type Inbound = Frame.ClientFrame | Frame.Malformed
 /** Malformed frames after which the peer is taken not to speak the protocol. */
 const maxMalformed = 3
 
-export class Connection implements Transport.SocketHandler, Beating, Holder {
+/** One that fails is closed. */
+const unsupervised: Actor.Supervision = { intensity: { restarts: 0, within: "1 minute" } }
+
+/**
+ * It is its actor's behavior and its outbox's owner as well, since there are many: objects and closures of their own for
+ * these would be a tenth of what an idle connection costs.
+ */
+export class Connection implements Transport.SocketHandler, Beating, Holder, Owner {
+  readonly id = "connection"
+  readonly supervision = unsupervised
   quietSweeps = 0
   readonly outbox: Outbox
   readonly address: string
@@ -77,31 +85,36 @@ export class Connection implements Transport.SocketHandler, Beating, Holder {
     this.socket = socket
     this.address = request.address
     this.credentials = new Credentials(shared.authenticators, request)
-    this.outbox = new Outbox(socket, joiner, {
-      maxBytes: core.limits.outboxBytes,
-      maxFrames: core.limits.outboxFrames,
-      maxTickBytes: core.limits.outboxTickBytes,
-      drops: core.drops,
-      onOverflow: () => this.shut(CloseCode.slowConsumer),
-      onStalled: shared.onStalled,
-      stats: core.stats,
-      beforeHandOver: core.hub.commits?.commit,
-      onRoom: () => this.goOn()
-    })
+    this.outbox = new Outbox(socket, joiner, shared.outboxes, this)
     this.replies = new Backpressure(this.outbox, core.limits)
     this.rate = new FrameRate(shared.users, core.now())
-    this.actor = Actor.spawnIn<Inbound>(core.actors, core.context, {
-      id: "connection",
-      // A whole message may follow the one that filled the mailbox, before the transport has paused.
-      mailbox: core.limits.connectionMailbox + core.limits.messageFrames,
-      init: () => Effect.succeed({ receive: (frame) => this.receive(frame) }),
-      supervision: { intensity: { restarts: 0, within: "1 minute" } },
-      onStopped: (reason) => {
-        if (reason._tag === "Spent") this.shut(CloseCode.internalError)
-      }
-    })
+    this.actor = Actor.spawnIn<Inbound>(core.actors, core.context, this)
     shared.connections.add(this)
     shared.handshakes.add(this)
+  }
+
+  // ------------------------------------------------------------- its actor, and its outbox
+
+  get mailbox(): number {
+    // A whole message may follow the one that filled the mailbox, before the transport has paused.
+    return this.shared.core.limits.connectionMailbox + this.shared.core.limits.messageFrames
+  }
+
+  init(): Effect.Effect<this> {
+    return Effect.succeed(this)
+  }
+
+  onStopped(reason: Actor.StopReason): void {
+    if (reason._tag === "Spent") this.shut(CloseCode.internalError)
+  }
+
+  onOverflow(): void {
+    this.shut(CloseCode.slowConsumer)
+  }
+
+  onRoom(): void {
+    if (this.retiring && this.outbox.queuedFrames === 0) return this.expire()
+    this.replies.goOn()
   }
 
   // ------------------------------------------------------------- the transport's callbacks
@@ -190,7 +203,7 @@ export class Connection implements Transport.SocketHandler, Beating, Holder {
     this.retiring = true
     this.shared.retiring.add(this)
     this.outbox.handOver()
-    this.goOn()
+    this.onRoom()
   }
 
   /** The server has stopped. */
@@ -227,7 +240,7 @@ export class Connection implements Transport.SocketHandler, Beating, Holder {
 
   // ------------------------------------------------------------- frames
 
-  private receive(frame: Inbound): Effect.Effect<void> | void {
+  receive(frame: Inbound): Effect.Effect<void> | void {
     if (this.paused && this.actor.pending <= this.shared.core.limits.connectionMailbox / 2) {
       this.paused = false
       this.socket.resume?.()
@@ -253,11 +266,6 @@ export class Connection implements Transport.SocketHandler, Beating, Holder {
   private route(session: Session, frame: Frame.ClientFrame): void {
     const wrong = route(this.shared.served, this.shared.core.limits, session, frame)
     if (wrong !== undefined) this.refuse(wrong)
-  }
-
-  private goOn(): void {
-    if (this.retiring && this.outbox.queuedFrames === 0) return this.expire()
-    this.replies.goOn()
   }
 
   private welcome(identities: Identity.Identities, resume: string | null): void {

@@ -56,7 +56,7 @@ export class EndpointHost {
     endpoints: ReadonlyArray<Any>,
     path: string | undefined,
     addresses: Addresses,
-    onStalled: RawShared["onStalled"]
+    outboxes: RawShared["outboxes"]
   ) {
     this.served = endpoints.map((endpoint) => compile(definitionOf(endpoint)))
       .sort((one, other) => (one.pattern.shape < other.pattern.shape ? -1 : 1))
@@ -85,7 +85,7 @@ export class EndpointHost {
       ),
       finishing: new Deadlines(core, Limits.finishMillis, (connection) => connection.interrupt()),
       closing: new Deadlines(core, Limits.closeMillis, (connection) => connection.abandon()),
-      onStalled,
+      outboxes,
       onGone: () => {
         if (this.size === 0) { for (const resume of this.waiters.splice(0)) resume() }
       }

@@ -26,6 +26,7 @@ import type * as Fate from "./Fate.ts"
 import * as Gauges from "./Gauges.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import * as Limits from "./Limits.ts"
+import type { Options as OutboxOptions } from "./Outbox.ts"
 import * as Probes from "./Probes.ts"
 import * as Publish from "./Publish.ts"
 import type { RawGroups } from "./RawGroups.ts"
@@ -193,6 +194,16 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
   }
   const users = new Users(core.limits, authenticators, core.now)
   const drain = new Drain.Drain(core, options.drain ?? {})
+  const outboxes: OutboxOptions = {
+    maxBytes: core.limits.outboxBytes,
+    maxFrames: core.limits.outboxFrames,
+    maxTickBytes: core.limits.outboxTickBytes,
+    drops: core.drops,
+    stats: core.stats,
+    beforeHandOver: core.hub.commits?.commit,
+    // Where the runtime does not tell when it has room, it is asked.
+    onStalled: transport.capabilities.drain ? () => {} : DrainPoll.make(core)
+  }
   const shared: Shared = {
     core,
     served: { rooms, topics, isDraining: () => drain.isDraining() },
@@ -204,10 +215,10 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
     handshakes: new Deadlines(core, core.limits.handshake, (connection) => connection.late()),
     retiring: new Deadlines(core, Limits.closeMillis, (connection) => connection.expire()),
     closing: new Deadlines(core, Limits.closeMillis, (connection) => connection.abandon()),
-    onStalled: transport.capabilities.drain ? () => {} : DrainPoll.make(core)
+    outboxes
   }
   const path = options.rooms === undefined ? undefined : options.path ?? "/"
-  const endpoints = new EndpointHost(core, options.endpoints ?? [], path, addresses, shared.onStalled)
+  const endpoints = new EndpointHost(core, options.endpoints ?? [], path, addresses, outboxes)
   drain.of(shared, endpoints)
   if (core.stats !== undefined) Gauges.register(core.stats, shared, endpoints)
   const probe = Probes.make(options.http ?? {}, () => drain.isDraining(), core.context)

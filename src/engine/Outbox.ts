@@ -24,9 +24,11 @@ import type { Outgoing } from "./Fate.ts"
 import { type Feed, Feeds } from "./Feeds.ts"
 import { type Delivery, Followed } from "./Followed.ts"
 import * as Limits from "./Limits.ts"
+import type { Options, Owner, Stalled } from "./OutboxOptions.ts"
 import type { Packing } from "./Packing.ts"
-import type { Stats } from "./Stats.ts"
 import type * as Transport from "./Transport.ts"
+
+export type { Options, Owner, Stalled } from "./OutboxOptions.ts"
 
 /** What became of a frame: it waits for the end of the tick, something was dropped for it, or it was not taken. */
 export type Pushed = typeof queued | typeof dropped | typeof refused
@@ -35,32 +37,6 @@ export const dropped = 1
 /** Only of frames that catch up. */
 export const refused = 2
 
-/** What waits until the runtime has room. */
-export interface Stalled {
-  /** The runtime may have room again. Answers whether nothing waits any more. */
-  readonly drained: () => boolean
-}
-
-/** The bounds of an outbox, and what happens past them. */
-export interface Options {
-  readonly maxBytes: number
-  readonly maxFrames: number
-  /** What may collect in all, whether or not the runtime is full. */
-  readonly maxTickBytes: number
-  /** The peer did not read fast enough. Called once; the outbox is closed by then. */
-  readonly onOverflow: () => void
-  /** The runtime is full and something waits: `drained` must be called when it may have room again. */
-  readonly onStalled: (outbox: Stalled) => void
-  /** Counts what is sent. */
-  readonly stats?: Stats | undefined
-  /** A tick has ended, or the runtime had room: some of what waited may have left. For who waits until it has. */
-  readonly onRoom?: () => void
-  /** Called before anything is handed over; with false nothing is. */
-  readonly beforeHandOver?: (() => boolean) | undefined
-  /** What all outboxes of the engine have dropped. */
-  readonly drops?: Fate.Drops
-}
-
 export class Outbox<out C = Codec.Codec> implements Stalled {
   readonly codec: C
   /** Sweeps of the heartbeat since something was last sent. */
@@ -68,6 +44,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   private readonly socket: Transport.Socket
   private readonly packing: Packing<C>
   private readonly options: Options
+  private readonly owner: Owner
   private readonly drops: Fate.Drops
   private frames: Array<Outgoing> = []
   private bytes = 0
@@ -81,11 +58,12 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   private feeds: Feeds | undefined
   private closed = false
 
-  constructor(socket: Transport.Socket, packing: Packing<C>, options: Options) {
+  constructor(socket: Transport.Socket, packing: Packing<C>, options: Options, owner: Owner) {
     this.socket = socket
     this.packing = packing
     this.codec = packing.codec
     this.options = options
+    this.owner = owner
     this.drops = options.drops ?? Fate.noDrops()
   }
 
@@ -148,7 +126,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   /** There may be room. */
   private pull(): void {
     if (this.feeds?.pull() === true) this.feeds = undefined
-    this.options.onRoom?.()
+    this.owner.onRoom?.()
   }
 
   /** Tells a delivery when the frame that was just pushed has left, unless it has already. */
@@ -278,7 +256,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     if (this.closed) return
     this.drop([...this.discard(), ...held], "disconnect")
     this.options.stats?.overflowed(this.codec === undefined ? "endpoint" : "protocol")
-    this.options.onOverflow()
+    this.owner.onOverflow()
   }
 
   /** Drops everything, for none of it may be sent. */

@@ -19,7 +19,7 @@ import type { Deadlines } from "./Deadlines.ts"
 import type { CloseEvent, Failure, Message } from "./EndpointDefinition.ts"
 import { Closed, Reject } from "./EndpointDefinition.ts"
 import * as Limits from "./Limits.ts"
-import type { Stalled } from "./Outbox.ts"
+import type { Options as OutboxOptions, Owner } from "./Outbox.ts"
 import { Outbox } from "./Outbox.ts"
 import { separately } from "./Packing.ts"
 import * as CloseFrame from "./RawCloseFrame.ts"
@@ -43,7 +43,7 @@ export interface RawShared {
   readonly finishing: Deadlines<RawConnection>
   /** Connections whose peer has not answered the close frame yet. */
   readonly closing: Deadlines<RawConnection>
-  readonly onStalled: (outbox: Stalled) => void
+  readonly outboxes: OutboxOptions
   /** A connection has ended, and its handler too. */
   readonly onGone: () => void
 }
@@ -53,7 +53,7 @@ interface Waiting {
   readonly resume: (effect: Effect.Effect<void, Closed>) => void
 }
 
-export class RawConnection implements Transport.SocketHandler, Grouped {
+export class RawConnection implements Transport.SocketHandler, Grouped, Owner {
   readonly id: string
   readonly address: string
   readonly outbox: Outbox<undefined>
@@ -73,23 +73,13 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
   private retiring = false
 
   constructor(shared: RawShared, socket: Transport.Socket, id: string, path: string, address: string) {
-    const { limits } = shared.core
     this.shared = shared
     this.socket = socket
     this.id = id
     this.path = path
     this.address = address
     this.inbox = new RawInbox(shared.core, socket)
-    this.outbox = new Outbox(socket, separately, {
-      maxBytes: limits.outboxBytes,
-      maxFrames: limits.outboxFrames,
-      maxTickBytes: limits.outboxTickBytes,
-      drops: shared.core.drops,
-      onOverflow: () => this.shut(CloseCode.slowConsumer),
-      onStalled: shared.onStalled,
-      stats: shared.core.stats,
-      onRoom: () => this.room()
-    })
+    this.outbox = new Outbox(socket, separately, shared.outboxes, this)
     shared.connections.add(this)
   }
 
@@ -173,8 +163,12 @@ export class RawConnection implements Transport.SocketHandler, Grouped {
     return isRoom() || (outbox.handOver(), isRoom())
   }
 
+  onOverflow(): void {
+    this.shut(CloseCode.slowConsumer)
+  }
+
   /** Something has left the outbox. */
-  private room(): void {
+  onRoom(): void {
     while (this.sends.length > 0 && this.fits(this.sends[0]!.frame)) {
       const { frame, resume } = this.sends.shift()!
       this.outbox.push(frame)

@@ -13,8 +13,12 @@ export class Requests {
   private doubtful = 0
   private bytes = 0
   private readonly keeps: boolean
-  /** By number: what runs, or its answer. */
-  private kept: Map<number, Call | Encoded> | undefined
+  /**
+   * What runs, or its answer, and its number, in the order in which they came. Not a map: entries come and go with every
+   * request, and are few.
+   */
+  private kept: Array<Call | Encoded> = none
+  private numbers: Array<number> = none
 
   /** Keeps answers only if somebody may come back for them. */
   constructor(keeps: boolean) {
@@ -30,16 +34,16 @@ export class Requests {
 
   /** Whether nothing is kept for the client. */
   get isEmpty(): boolean {
-    return this.kept === undefined || this.kept.size === 0
+    return this.kept.length === 0
   }
 
   /** Whether as much is kept as may be: nothing is ever dropped, so no more may run until the client acknowledges. */
   isFull(maxAnswers: number, maxBytes: number): boolean {
-    return this.kept !== undefined && (this.kept.size >= maxAnswers || this.bytes >= maxBytes)
+    return this.kept.length >= maxAnswers || this.bytes >= maxBytes
   }
 
   find(seq: number): Call | Encoded | undefined {
-    return this.kept?.get(seq)
+    return this.kept[this.numbers.indexOf(seq)]
   }
 
   /** Whether a number that is sent again, and of which nothing is kept, has never run. */
@@ -58,14 +62,12 @@ export class Requests {
   }
 
   began(call: Call): void {
-    if (!this.keeps) return
-    this.kept ??= new Map()
-    this.kept.set(call.seq, call)
+    if (this.keeps) this.put(call.seq, call)
   }
 
   /** Keeps the answer, unless the client says that it has it. */
   answered(seq: number, answer: Encoded): boolean {
-    if (this.kept?.has(seq) !== true) return false
+    if (!this.numbers.includes(seq)) return false
     this.keep(seq, answer)
     return true
   }
@@ -74,8 +76,7 @@ export class Requests {
   keep(seq: number, answer: Encoded): void {
     if (!this.keeps) return
     if (seq > this.last) this.last = seq
-    this.kept ??= new Map()
-    this.kept.set(seq, answer)
+    this.put(seq, answer)
     this.bytes += answer.bytes
   }
 
@@ -83,13 +84,27 @@ export class Requests {
   acknowledge(ack: number): boolean {
     if (ack <= this.acked) return false
     this.acked = Math.min(ack, this.last)
-    if (this.kept === undefined) return false
-    for (const [seq, entry] of this.kept) {
-      // In the order of numbers, but for those that were sent again: these wait for the next time.
-      if (seq > this.acked) break
-      this.kept.delete(seq)
+    // In the order of numbers, but for those that were sent again: these wait for the next time.
+    while (this.numbers.length > 0 && this.numbers[0]! <= this.acked) {
+      this.numbers.shift()
+      const entry = this.kept.shift()!
       if ("data" in entry) this.bytes -= entry.bytes
     }
     return true
   }
+
+  private put(seq: number, entry: Call | Encoded): void {
+    const index = this.numbers.indexOf(seq)
+    if (index >= 0) this.kept[index] = entry
+    else if (this.numbers === none) {
+      this.numbers = [seq]
+      this.kept = [entry]
+    } else {
+      this.numbers.push(seq)
+      this.kept.push(entry)
+    }
+  }
 }
+
+/** Of all who keep nothing; never written to. */
+const none: Array<never> = []

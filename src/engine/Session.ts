@@ -11,6 +11,7 @@ import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type { Encoded } from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
+import { Few } from "./Few.ts"
 import * as Limits from "./Limits.ts"
 import type { Outbox } from "./Outbox.ts"
 import { Requests } from "./Requests.ts"
@@ -107,8 +108,10 @@ export class Session {
   private crashes = none
   /** Nothing has come over the connection that was given the newest token. */
   isUnconfirmed = false
-  private rooms: Map<number, Membership> | undefined
-  private owed: Map<number, Pending> | undefined
+  /** By the number of the channel. */
+  readonly memberships = new Few<Membership>()
+  /** What this connection is owed, by reference. */
+  readonly pending = new Few<Pending>()
   /** What goes on, of those who asked on a connection that is no more. */
   private orphans: Set<Asked & Pending> | undefined
   private readonly stats: Stats | undefined
@@ -123,32 +126,22 @@ export class Session {
     this.requests = new Requests(keeps)
   }
 
-  /** By the number of the channel. */
-  get memberships(): Map<number, Membership> {
-    return this.rooms ??= new Map()
-  }
-
-  /** What this connection is owed, by reference. */
-  get pending(): Map<number, Pending> {
-    return this.owed ??= new Map()
-  }
-
   /** How many answers are owed, to this connection and to those before it. */
   get open(): number {
-    return (this.owed?.size ?? 0) + (this.orphans?.size ?? 0)
+    return (this.pending.size) + (this.orphans?.size ?? 0)
   }
 
   /** Rooms and topics that it is in, or may soon be. */
   get places(): number {
-    let places = this.rooms?.size ?? 0
-    for (const { joins } of this.owed?.values() ?? []) if (joins) places++
+    let places = this.memberships.size
+    for (const { joins } of this.pending.values()) if (joins) places++
     for (const { joins } of this.orphans ?? []) if (joins) places++
     return places
   }
 
   /** Whether there is anything to come back for. */
   get isWorthKeeping(): boolean {
-    return this.identities.size > 0 || this.open > 0 || !this.requests.isEmpty || (this.rooms?.size ?? 0) > 0
+    return this.identities.size > 0 || this.open > 0 || !this.requests.isEmpty || this.memberships.size > 0
   }
 
   // ------------------------------------------------------------- answers
@@ -159,12 +152,12 @@ export class Session {
 
   /** Gives the one answer to a reference of this connection. */
   answer(frame: Frame.ServerFrame & { readonly ref: number }): void {
-    this.owed?.delete(frame.ref)
+    this.pending.delete(frame.ref)
     this.send(frame)
   }
 
   refuse(ref: number, error: RequestError.ProtocolError): void {
-    this.owed?.delete(ref)
+    this.pending.delete(ref)
     this.stats?.refused(error._tag)
     this.send({ _tag: "error", ref, error: RequestError.encode(error) })
   }
@@ -211,7 +204,7 @@ export class Session {
   /** What was asked is over. Answers whether somebody waits for it. */
   forget(asked: Asked): boolean {
     if (asked.to === this.outbox) {
-      this.owed?.delete(asked.ref)
+      this.pending.delete(asked.ref)
       return true
     }
     this.orphans?.delete(asked as Asked & Pending)
@@ -235,7 +228,7 @@ export class Session {
     const { codec } = this.outbox
     const [frame] = codec.decodeServer(data, 1)!
     const answer = codec.encode({ ...(frame as Frame.ServerFrames["ok"]), ref })
-    const room = this.rooms?.get(channel)?.room
+    const room = this.memberships.get(channel)?.room
     if (room === undefined) this.outbox.push(answer)
     else room.respond(answer)
   }
@@ -267,17 +260,17 @@ export class Session {
   /** The connection is lost. What was begun goes on, without anybody who waits for it. */
   detach(nowhere: Outbox): void {
     this.outbox = nowhere
-    for (const asked of this.owed?.values() ?? []) {
+    for (const asked of this.pending.values()) {
       if (!("to" in asked)) asked.cancel("the connection was lost")
       else (this.orphans ??= new Set()).add(asked as Asked & Pending)
     }
-    this.owed = undefined
-    for (const membership of [...this.rooms?.values() ?? []]) membership.detach()
+    this.pending.clear()
+    for (const membership of this.memberships.values()) membership.detach()
   }
 
   /** Ends every membership of the session that its client has not come back to. */
   endAbsent(): void {
-    for (const membership of [...this.rooms?.values() ?? []]) {
+    for (const membership of this.memberships.values()) {
       if (membership.room?.isJoined === false) membership.end("lost")
     }
   }
@@ -286,10 +279,10 @@ export class Session {
   end(reason: LeaveReason): void {
     if (this.ended) return
     this.ended = true
-    for (const pending of [...this.owed?.values() ?? [], ...this.orphans ?? []]) pending.cancel("the session ended")
-    this.owed = undefined
+    for (const pending of [...this.pending.values(), ...this.orphans ?? []]) pending.cancel("the session ended")
+    this.pending.clear()
     this.orphans = undefined
-    for (const membership of [...this.rooms?.values() ?? []]) membership.end(reason)
-    this.rooms = undefined
+    for (const membership of this.memberships.values()) membership.end(reason)
+    this.memberships.clear()
   }
 }

@@ -58,8 +58,8 @@ export interface Entered {
 const makeNowhere = (codec: Codec.Codec): Outbox => {
   const socket = { send: () => {}, bufferedAmount: () => 0, close: () => {}, tickEnd: () => {} }
   const packing = { codec, separatorBytes: 0, join: () => "" }
-  const bounds = { maxBytes: 0, maxFrames: 0, maxTickBytes: 0, onOverflow: () => {}, onStalled: () => {} }
-  const outbox = new Outbox(socket, packing, bounds)
+  const bounds = { maxBytes: 0, maxFrames: 0, maxTickBytes: 0, onStalled: () => {} }
+  const outbox = new Outbox(socket, packing, bounds, { onOverflow: () => {} })
   outbox.close()
   return outbox
 }

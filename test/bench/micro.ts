@@ -162,7 +162,8 @@ const recordingRuntime = () => {
           tickEnd: (flush) => void flushes.push(flush)
         },
         joiner,
-        { maxBytes: 1 << 20, maxFrames: 1_024, maxTickBytes: 16 << 20, onOverflow: fail, onStalled: fail }
+        { maxBytes: 1 << 20, maxFrames: 1_024, maxTickBytes: 16 << 20, onStalled: fail },
+        { onOverflow: fail }
       ),
     tick: () => {
       const due = flushes

@@ -480,9 +480,8 @@ const cases: { readonly [B in Bound]: Case } = {
           maxFrames: 1e3,
           maxTickBytes: 1e6,
           drops: noDrops(),
-          onOverflow: () => {},
           onStalled: () => {}
-        })
+        }, { onOverflow: () => {} })
         state.buffered = Limits.handOverBytes - 1
         outbox.push({ data: "taken", bytes: 5 })
         state.tick()

@@ -23,9 +23,8 @@ const make = (
     maxTickBytes: 16 * 1_024 * KiB,
     ...bounds,
     drops,
-    onOverflow: () => overflows++,
     onStalled: () => {}
-  })
+  }, { onOverflow: () => overflows++ })
   state.buffered = 64 * KiB
   outbox.push(frame("first"))
   state.tick()

@@ -67,9 +67,8 @@ const live = (seed: number): Drops => {
     maxFrames,
     maxTickBytes: 100_000,
     drops,
-    onOverflow: () => overflows++,
     onStalled: () => void (stalled = true)
-  })
+  }, { onOverflow: () => overflows++ })
   const pushed: Array<Pushed> = []
   /** Numbers that were pushed before the transport was full: they do not count. */
   let before = 0

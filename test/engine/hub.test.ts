@@ -26,9 +26,8 @@ describe("Hub", () => {
       maxBytes: 1e9,
       maxFrames,
       maxTickBytes: Infinity,
-      onOverflow,
       onStalled: () => {}
-    })
+    }, { onOverflow })
     const offsets = () => {
       state.tick()
       return state.lines().map((line) => JSON.parse(line)[2] as number)
@@ -154,9 +153,8 @@ describe("Hub", () => {
           maxBytes: 1e9,
           maxFrames: 1e9,
           maxTickBytes: 1e9,
-          onOverflow() {},
           onStalled() {}
-        })
+        }, { onOverflow: () => {} })
       ).release()
     }
     publish(channel)
@@ -170,9 +168,8 @@ describe("Hub", () => {
       maxBytes: 1e9,
       maxFrames: 2,
       maxTickBytes: 1e9,
-      onOverflow: () => assert.fail("it is full of what may be dropped"),
       onStalled() {}
-    })
+    }, { onOverflow: () => assert.fail("it is full of what may be dropped") })
     channel.subscribe(outbox).release()
     state.buffered = 1e9
     publish(channel)

@@ -22,9 +22,8 @@ const make = (
     maxBytes: bounds.maxBytes ?? 1_024 * KiB,
     maxFrames: bounds.maxFrames ?? 1_024,
     maxTickBytes: bounds.maxTickBytes ?? 16 * 1_024 * 1_024,
-    onOverflow: () => overflows++,
     onStalled: () => stalls++
-  })
+  }, { onOverflow: () => overflows++ })
   const push = (count: number, bytes = 10) => {
     for (let index = 0; index < count; index++) outbox.push(frame(index, bytes))
   }

@@ -19,9 +19,8 @@ const make = (codec = json) => {
     maxBytes: 64 * KiB,
     maxFrames: 256,
     maxTickBytes: 128 * KiB,
-    onOverflow: () => assert.fail("it never meets a policy"),
     onStalled: () => {}
-  })
+  }, { onOverflow: () => assert.fail("it never meets a policy") })
   return { outbox, state }
 }
 
@@ -95,9 +94,8 @@ describe("a replay", () => {
       maxBytes: 64 * KiB,
       maxFrames: 256,
       maxTickBytes: 128 * KiB,
-      onOverflow: () => overflows++,
       onStalled: () => {}
-    })
+    }, { onOverflow: () => overflows++ })
     for (let index = 0; index < 1_000; index++) publish(channel)
     state.buffered = 1e9
     const subscription = channel.subscribe(outbox)

@@ -154,13 +154,15 @@ const live = (seed: number, begin: typeof Recovery.begin): ReadonlySet<string> =
         maxBytes: 4_000,
         maxFrames,
         maxTickBytes: 1e6,
+        onStalled: () => {},
+        beforeHandOver: commits?.commit
+      },
+      {
         onOverflow: () => {
           law("who catches up is not closed for events", !catchesUp || hasDirect)
           notes.add("closed")
           doomed.push(client)
-        },
-        onStalled: () => {},
-        beforeHandOver: commits?.commit
+        }
       }
     )
     const { position } = channel
