@@ -11,6 +11,7 @@ import type { Delivery } from "./Followed.ts"
 import * as Limits from "./Limits.ts"
 import * as Log from "./Log.ts"
 import type { Entry, Log as AnyLog, Retention } from "./LogStore.ts"
+import { StoreFailed } from "./LogStore.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { Owed, Source } from "./Subscription.ts"
 import { Subscription } from "./Subscription.ts"
@@ -105,12 +106,12 @@ export class Channel implements Source {
   /** Keeps the event and delivers it: see `deliver`. `encoded` is its form in JSON. Throws if it cannot be kept. */
   publish(frame: Frame.ServerFrames["event"], encoded: Outgoing, delivery?: Delivery): number {
     const { commits, now, retention } = this.options
-    commits?.begin(this)
     try {
+      commits?.begin(this)
       this.log.append(encoded, retention.capacity === 0 ? 0 : now())
     } catch (error) {
       commits?.fail(error)
-      throw error
+      throw new StoreFailed(error)
     }
     return this.send(frame, encoded, frame.offset, undefined, delivery)
   }

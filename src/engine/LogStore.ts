@@ -1,6 +1,7 @@
 /**
  * The seam to where logs are kept: in memory unless a store is provided.
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Codec from "../wire/Codec.ts"
 
@@ -64,6 +65,16 @@ export interface Transaction {
   /** Throws if not everything is kept. */
   readonly commit: () => void
   readonly rollback: () => void
+}
+
+/** What the store threw, as the room meets it that was about to emit: it crashes, and nobody is charged for that. */
+export class StoreFailed extends Error {
+  static readonly isIn = (cause: Cause.Cause<unknown>): boolean =>
+    cause.reasons.some((reason) => reason._tag === "Die" && reason.defect instanceof StoreFailed)
+
+  constructor(cause: unknown) {
+    super("the event could not be kept", { cause })
+  }
 }
 
 /** Where logs are kept. */

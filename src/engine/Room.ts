@@ -14,6 +14,7 @@ import { errorOf } from "./Abandonment.ts"
 import type { Channel } from "./Channel.ts"
 import type { Core } from "./Core.ts"
 import { logError } from "./Core.ts"
+import { StoreFailed } from "./LogStore.ts"
 import * as Presence from "./Presence.ts"
 import * as Recovery from "./Recovery.ts"
 import type { RoomMember } from "./RoomMember.ts"
@@ -256,13 +257,12 @@ export class Room {
   readonly onAbandoned = (message: Message | Control, why: Abandoned): void => {
     this.giveUp(message, why)
     // After its answer, since its connection may be closed now.
-    if (why._tag === "Crashed") this.charge(senderOf(message))
+    if (why._tag === "Crashed" && !StoreFailed.isIn(why.cause)) this.charge(senderOf(message))
   }
 
   /** The room crashed on what a client sent, or on joining it to a new instance. */
   charge(session: Session | undefined): void {
-    const now = this.core.now()
-    session?.charge(now, now + this.options.crashMillis)
+    session?.charge(this.core.now(), this.options.crashMillis)
   }
 
   private giveUp(message: Message | Control, why: Abandoned): void {

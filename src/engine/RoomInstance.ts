@@ -9,6 +9,7 @@ import * as Result from "effect/Result"
 import type { Behavior } from "../actor/ActorRef.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type { AnyHandlers } from "../contract/Room.ts"
+import { StoreFailed } from "./LogStore.ts"
 import type { Room } from "./Room.ts"
 import type { RoomHandle } from "./RoomHandle.ts"
 import { RoomMember } from "./RoomMember.ts"
@@ -201,7 +202,7 @@ export const makeInstance = (
       const result = yield* presenceOf(member.session, member.id, member.joinPayload, "restart").pipe(
         Effect.onError((cause) =>
           Effect.sync(() => {
-            if (Cause.hasDies(cause)) room.charge(member.session)
+            if (Cause.hasDies(cause) && !StoreFailed.isIn(cause)) room.charge(member.session)
           })
         ),
         Effect.result

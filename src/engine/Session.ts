@@ -169,8 +169,8 @@ export class Session {
   }
 
   /** Takes note that a room crashed on a message of this client. One that does so too often is sent away. */
-  charge(now: number, until: number): void {
-    this.crashes = [...this.crashes.filter((end) => end > now), until]
+  charge(now: number, millis: number): void {
+    this.crashes = [...this.crashes.filter((end) => end > now), now + millis]
     if (this.crashes.length < Limits.chargedCrashes || this.ended) return
     this.isExpelled = true
     this.end("kicked")

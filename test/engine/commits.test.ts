@@ -141,6 +141,24 @@ describe("a commit that fails", () => {
   }
 
   bookTest(
+    "is charged to nobody, however often it is met",
+    ({ pass, peer, store }) =>
+      Effect.gen(function*() {
+        const ada = yield* peer()
+        const { channel } = yield* ada.join("book", "a")
+        store.failing = "begin"
+        for (let time = 0; time < 4; time++) {
+          const { _tag } = yield* ada.request(channel, "Write", { text: "lost" })
+          assert.strictEqual(_tag, "error")
+          yield* pass(2_000)
+        }
+        store.failing = undefined
+        assert.strictEqual((yield* ada.request(channel, "Write", { text: "kept" }))._tag, "ok")
+        assert.isUndefined(ada.closed)
+      })
+  )
+
+  bookTest(
     "closes who waits for an answer that says otherwise, and nobody else",
     ({ pass, peer, store }) =>
       Effect.gen(function*() {
