@@ -176,9 +176,10 @@ export class Room {
     }
     session.outbox.push(joined)
     if (!join.isReturn) this.announce(member, subscription)
-    Presence.sendAll(this, member)
-    subscription.release(start.position[2])
-    join.release()
+    Presence.sendAll(this, member, false, () => {
+      subscription.release(start.position[2])
+      join.release()
+    })
     this.removeUnwanted(join, member)
   }
 
@@ -189,9 +190,9 @@ export class Room {
 
   /** Tells a member its state again, after which it sees every event behind the position. */
   resync(member: RoomMember, position: Frame.Position, snapshot: unknown, reason: Owed): void {
+    const { session: { outbox }, subscription } = member
     // Its client is away, and gets a snapshot when it comes back.
-    if (member.subscription === undefined) return
-    const { outbox } = member.session
+    if (subscription === undefined) return
     const synced = outbox.codec.encode({
       _tag: "synced",
       channel: this.channel.id,
@@ -204,8 +205,7 @@ export class Room {
       return
     }
     outbox.push(synced)
-    Presence.sendAll(this, member, true)
-    member.subscription?.release()
+    Presence.sendAll(this, member, true, () => subscription.release())
   }
 
   /** The last offset of what a member may not see. */

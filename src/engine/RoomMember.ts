@@ -23,6 +23,8 @@ export class RoomMember {
   joinPayload: unknown
   /** The presence in the form of the wire. */
   wirePresence: unknown
+  /** Who is there, as far as that is still being told. */
+  roll: object | undefined
   /** Undefined while its client is away: nothing is queued for it. */
   subscription: Subscription | undefined
   /** The join with which its client comes back, until that is answered. */
