@@ -11,6 +11,7 @@ import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type { Encoded } from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
+import type { Commits, Party } from "./Commits.ts"
 import { Few } from "./Few.ts"
 import * as Limits from "./Limits.ts"
 import type { Outbox } from "./Outbox.ts"
@@ -79,6 +80,8 @@ export interface Options {
   readonly keeps?: boolean
   readonly stats?: Stats | undefined
   readonly store?: SessionStore | undefined
+  /** There if the store has transactions. */
+  readonly commits?: Commits | undefined
 }
 
 /** A connection, as far as its session knows it. */
@@ -92,7 +95,7 @@ export interface Holder {
 
 const none: ReadonlyArray<number> = []
 
-export class Session {
+export class Session implements Party {
   readonly id: string
   /** That of its connection; one that takes nothing while it has none. */
   outbox: Outbox
@@ -116,8 +119,10 @@ export class Session {
   private orphans: Set<Asked & Pending> | undefined
   private readonly stats: Stats | undefined
   private readonly store: SessionStore | undefined
+  private readonly commits: Commits | undefined
 
-  constructor({ id, identities, keeps = false, outbox, stats, store }: Options) {
+  constructor({ commits, id, identities, keeps = false, outbox, stats, store }: Options) {
+    this.commits = commits
     this.id = id
     this.outbox = outbox
     this.identities = identities
@@ -220,7 +225,7 @@ export class Session {
 
   /** The client has every answer up to this. */
   acknowledge(ack: number): void {
-    if (this.requests.acknowledge(ack)) this.store?.acknowledge(this.id, ack)
+    if (this.requests.acknowledge(ack)) this.write((store) => store.acknowledge(this.id, ack))
   }
 
   /** Answers a request as it was answered before, under its new reference. */
@@ -247,12 +252,29 @@ export class Session {
     const answer = this.outbox.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) })
     this.stats?.refused(error._tag)
     this.requests.keep(seq, answer)
-    this.store?.answer(this.id, seq, answer)
+    this.write((store) => store.answer(this.id, seq, answer))
     this.outbox.push(answer)
   }
 
   private keep(seq: number, answer: Encoded): void {
-    if (this.requests.answered(seq, answer)) this.store?.answer(this.id, seq, answer)
+    if (this.requests.answered(seq, answer)) this.write((store) => store.answer(this.id, seq, answer))
+  }
+
+  /** Writes to the store, if there is one, in the transaction of this tick: without it nobody is told anything. */
+  write(change: (store: SessionStore) => void): void {
+    const { commits, store } = this
+    if (store === undefined) return
+    try {
+      commits?.begin(this)
+      change(store)
+    } catch (error) {
+      if (commits === undefined) throw error
+      commits.fail(error)
+    }
+  }
+
+  revoke(): ReadonlyArray<Outbox> {
+    return [this.outbox]
   }
 
   // ------------------------------------------------------------- coming and going

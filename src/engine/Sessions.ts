@@ -95,11 +95,11 @@ export class Sessions {
   /** Gives a connection the session it has a token of, or a new one. */
   enter(claim: Claim): Entered {
     const { holder: { outbox }, identities } = claim
-    const { core, store } = this
+    const { core } = this
     const keeps = core.limits.sessionWindow > 0
     const resumed = claim.resume === null || !keeps ? undefined : this.resume(claim, claim.resume)
     if (resumed !== undefined) return resumed
-    const session = new Session({ id: core.nextId(), outbox, identities, keeps, stats: core.stats, store })
+    const session = this.make(core.nextId(), outbox, identities, keeps)
     session.holder = claim.holder
     if (!keeps) return { session, token: undefined }
     const secret = this.tokens.make()
@@ -154,7 +154,7 @@ export class Sessions {
   /** Ends a session, and forgets it. */
   private end(session: Session, reason: LeaveReason): void {
     this.forget(session)
-    this.store?.remove(session.id)
+    session.write((store) => store.remove(session.id))
     session.end(reason)
   }
 
@@ -226,7 +226,7 @@ export class Sessions {
     const record = store?.load(id, core.now())
     if (record === undefined || record.protocol !== codec.subprotocol) return undefined
     const outbox = this.nowhereFor(codec)
-    const session = new Session({ id, outbox, identities: new Map(), keeps: true, stats: core.stats, store })
+    const session = this.make(id, outbox, new Map(), true)
     session.requests.restore(record.lastSeq, record.answers)
     const kept: Kept = {
       session,
@@ -267,13 +267,20 @@ export class Sessions {
   }
 
   private save({ codec, keys, session, subject }: Kept, isOver = session.holder === undefined): void {
-    this.store?.save({
-      id: session.id,
-      tokens: keys.hashes,
-      subject,
-      protocol: codec.subprotocol,
-      expiresAt: isOver ? this.core.now() + this.core.limits.sessionWindow : undefined
-    })
+    session.write((store) =>
+      store.save({
+        id: session.id,
+        tokens: keys.hashes,
+        subject,
+        protocol: codec.subprotocol,
+        expiresAt: isOver ? this.core.now() + this.core.limits.sessionWindow : undefined
+      })
+    )
+  }
+
+  private make(id: string, outbox: Outbox, identities: Identity.Identities, keeps: boolean): Session {
+    const { core: { hub, stats }, store } = this
+    return new Session({ id, outbox, identities, keeps, stats, store, commits: hub.commits })
   }
 }
 

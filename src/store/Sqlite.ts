@@ -1,13 +1,16 @@
 /**
- * Logs in a file, through SQLite: what was delivered is still there after the process has died.
+ * Logs and sessions in a file, through SQLite: what was delivered is still there after the process has died.
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { DatabaseSync } from "node:sqlite"
 import { LogStore } from "../engine/LogStore.ts"
+import { SessionStore } from "../engine/SessionStore.ts"
 import { SqliteLogs } from "./SqliteLogs.ts"
+import * as SqliteSessions from "./SqliteSessions.ts"
 
 /** The file could not be opened: it is not a database, cannot be written, or another process has it. */
 export class SqliteError extends Data.TaggedError("SqliteError")<{
@@ -39,14 +42,16 @@ export interface Options {
 const defaultBytes = 1024 ** 3
 
 /**
- * Keeps the history of rooms and the latest of topics in a SQLite file.
+ * Keeps the history of rooms, the latest of topics, and sessions in a SQLite file.
  *
  * **Details**
  *
  * Events are durable before they are delivered: all that a tick appended is one transaction, which is committed before
  * anything is handed to a socket and before `Engine.emit` and `Engine.publish` answer. If a commit fails, nothing of that
  * tick is delivered and whoever waited for it is closed with 1011. A client that comes back after a restart of the server
- * gets what it missed. Rooms without the option `history` are not in the file.
+ * gets what it missed. Rooms without the option `history` are not in the file. A session goes on after a restart within
+ * its window: requests that were answered are answered as they were, and of one that was not `ConnectionLost` says that it
+ * may have run. Rooms are joined anew.
  *
  * **Gotchas**
  *
@@ -62,16 +67,19 @@ const defaultBytes = 1024 ** 3
  * ```
  */
 export const layer = (options: Options): Layer.Layer<never, SqliteError> =>
-  Layer.effect(LogStore)(Effect.acquireRelease(
-    Effect.flatMap(Clock.Clock, (clock) =>
-      Effect.try({
-        try: () => open(options, clock.currentTimeMillisUnsafe()),
-        catch: (cause) => new SqliteError({ filename: options.filename, cause })
-      })),
-    (logs) => Effect.sync(() => logs.close())
+  Layer.effectContext(Effect.map(
+    Effect.acquireRelease(
+      Effect.flatMap(Clock.Clock, (clock) =>
+        Effect.try({
+          try: () => open(options, clock.currentTimeMillisUnsafe()),
+          catch: (cause) => new SqliteError({ filename: options.filename, cause })
+        })),
+      ({ logs }) => Effect.sync(() => logs.close())
+    ),
+    ({ logs, sessions }) => Context.add(Context.make(LogStore, logs), SessionStore, sessions)
   ))
 
-const open = (options: Options, now: number): SqliteLogs => {
+const open = (options: Options, now: number): { readonly logs: SqliteLogs; readonly sessions: SessionStore } => {
   const database = new DatabaseSync(options.filename)
   try {
     database.exec(`
@@ -80,7 +88,10 @@ const open = (options: Options, now: number): SqliteLogs => {
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = ${options.survives === "power" ? "FULL" : "NORMAL"};
     `)
-    return new SqliteLogs(database, options.maxBytes ?? defaultBytes, now)
+    return {
+      logs: new SqliteLogs(database, options.maxBytes ?? defaultBytes, now),
+      sessions: SqliteSessions.make(database)
+    }
   } catch (error) {
     database.close()
     throw error

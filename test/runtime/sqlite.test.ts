@@ -1,5 +1,5 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
@@ -9,7 +9,7 @@ import { canContinue } from "../../src/engine/Log.ts"
 import * as Sqlite from "../../src/store/Sqlite.ts"
 import { SqliteLogs } from "../../src/store/SqliteLogs.ts"
 import { json } from "../../src/wire/Json.ts"
-import { memory, serve } from "../engine/harness.ts"
+import { type Harness, memory, serve, type World } from "../engine/harness.ts"
 import { logStoreContract, type Stored } from "../engine/logStore.ts"
 
 /** Opened again and again, as long as a test lasts. */
@@ -133,4 +133,58 @@ describe("an engine with SQLite", () => {
         Sqlite.SqliteError
       )
     }))
+})
+
+describe("sessions in a SQLite file", () => {
+  class Counter extends Room.make("counter", { requests: { Add: { success: Schema.Int } } }) {}
+
+  it.live("go on with the next process, which knows what was answered", () =>
+    Effect.gen(function*() {
+      const filename = Path.join(folder, "sessions.db")
+      let count = 0
+      const CounterLive = Counter.toLayer(() => ({ Add: () => Effect.sync(() => ++count) }))
+      const durable: Harness = {
+        ...memory,
+        transport: Layer.provideMerge(memory.transport, Sqlite.layer({ filename })) as any
+      }
+      const engine = <A>(body: (world: World) => Effect.Effect<A, unknown, any>) =>
+        serve(durable, { rooms: [CounterLive] })((world) =>
+          Effect.tap(body(world) as Effect.Effect<A>, () => world.engine.drain)
+        )
+      const [session, token] = yield* engine((world) =>
+        Effect.gen(function*() {
+          const ada = yield* world.peer()
+          ada.acknowledges = false
+          const { channel } = yield* ada.join("counter", "a")
+          for (let value = 1; value <= 3; value++) {
+            assert.deepInclude(yield* ada.request(channel, "Add"), { _tag: "ok", value })
+          }
+          const { resume, session } = ada.all("welcome")[0]!
+          return [session, resume!] as const
+        })
+      )
+      yield* engine((world) =>
+        Effect.gen(function*() {
+          const ada = yield* world.open
+          assert.deepInclude(yield* ada.hello(null, token), { session, seq: 3 })
+          const { channel } = yield* ada.join("counter", "a")
+          const ask = (seq: number, ack: number, again: boolean | null) =>
+            Effect.suspend(() =>
+              ada.answer(ada.ask({ _tag: "request", channel, seq, ack, name: "Add", payload: null, again }))
+            )
+          assert.deepInclude(yield* ask(2, 0, true), { _tag: "ok", value: 2 })
+          assert.deepInclude(yield* ask(4, 0, true), {
+            error: { _tag: "ConnectionLost", code: 1006, mayHaveRun: true }
+          })
+          assert.deepInclude(yield* ask(5, 4, null), { _tag: "ok", value: 4 })
+          assert.strictEqual(count, 4)
+        })
+      )
+      const database = new DatabaseSync(filename)
+      const rows = (table: string) => database.prepare(`SELECT * FROM ${table}`).all()
+      assert.strictEqual(rows("sessions").length, 1)
+      assert.deepStrictEqual(rows("answers").map((row) => row["seq"]), [5])
+      assert.notInclude(JSON.stringify(rows("sessions")), token.split(".")[1]!)
+      database.close()
+    }).pipe(Effect.scoped) as Effect.Effect<void>)
 })
