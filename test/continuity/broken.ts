@@ -93,6 +93,16 @@ export const servers: { readonly [name: string]: { readonly law: string; readonl
       }
     })
   },
+  "delivers what happens before the replay has ended": {
+    law: "offsets are contiguous",
+    fault: patch(Subscription, {
+      hold(real, waiting, frame, offset, isAnswer) {
+        if (!this.isReplaying || offset === 0) return real(waiting, frame, offset, isAnswer)
+        this.outbox.push(frame)
+        return false
+      }
+    })
+  },
   "keeps the presence of who was lost": {
     law: "who is seen is who is there",
     fault: patch(Room, {

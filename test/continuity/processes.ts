@@ -68,7 +68,8 @@ export const make = Effect.fnUntraced(function*({ blank, keys, onKilled, random,
     const scope = Scope.makeUnsafe()
     const layer = Engine.layer({
       rooms: [makeHall(truth, book, process, pick)],
-      limits: { sessionWindow: window, frameRate: 1e9, frameBurst: 1e9 },
+      // With so few frames a replay is fed in parts, and much may happen between two of them.
+      limits: { sessionWindow: window, frameRate: 1e9, frameBurst: 1e9, outboxFrames: pick([16, 1_024]) },
       drain: { deadline: 0, spread: 1_000 }
     }).pipe(Layer.provide(disk.layer))
     const services = yield* Layer.buildWithScope(Layer.fresh(layer), scope).pipe(Effect.provide(transport))

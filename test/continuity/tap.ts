@@ -384,9 +384,9 @@ class Wire {
     const { offset, token } = frame.value as { readonly token: number; readonly offset: number }
     if (token !== asked.token) this.tap.violate("an answer belongs to its request")
     const seat = asked.seat
-    if (seat === undefined || seat.isLeft) return
-    if (seat.place!.life === this.world.truth.life && seat.place!.offset < offset) {
-      this.tap.violate(`cause before effect: ${offset} is answered at ${seat.place!.offset}`)
+    const place = seat?.isLeft === false ? seat.place : undefined
+    if (place?.life === this.world.truth.life && place.offset < offset) {
+      this.tap.violate(`cause before effect: ${offset} is answered at ${place.offset}`)
     }
   }
 
