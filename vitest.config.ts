@@ -4,7 +4,9 @@ export default defineConfig({
   test: {
     projects: [
       // What depends on no runtime: runs on Node once.
-      { test: { name: "core", include: ["test/**/*.test.ts"], exclude: ["test/{runtime,system,faults}/**"] } },
+      {
+        test: { name: "core", include: ["test/**/*.test.ts"], exclude: ["test/{runtime,system,faults,continuity}/**"] }
+      },
       // What must hold on every runtime: runs on Node, Bun and Deno.
       { test: { name: "runtime", include: ["test/runtime/**/*.test.ts"], testTimeout: 30_000 } },
       // The same, with programs that are not on every machine: nginx, openssl, Python's websockets.
@@ -16,7 +18,9 @@ export default defineConfig({
           include: ["test/faults/**/*.test.ts", "test/engine/{fates,slow}.test.ts", "test/runtime/drain.test.ts"],
           testTimeout: 60_000
         }
-      }
+      },
+      // Recovery, at length: models in virtual time, processes that are killed, thousands of clients.
+      { test: { name: "continuity", include: ["test/continuity/**/*.test.ts"], testTimeout: 120_000 } }
     ]
   }
 })

@@ -112,7 +112,7 @@ const request = (
       session.isLost(ref, seq)
       return
     }
-  } else if (seq <= requests.last) return malformed("request.seq", notHigher)
+  } else if (seq <= requests.last) return malformed("request.seq", notHigher, ref)
   requests.accept(seq, frame.again === true)
   if (served.isDraining()) {
     session.refuse(ref, draining)

@@ -16,6 +16,7 @@ const schema = `
     term INTEGER NOT NULL,
     ends TEXT NOT NULL,
     head INTEGER NOT NULL,
+    at REAL NOT NULL DEFAULT 0,
     ttl REAL NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS events (
@@ -35,6 +36,9 @@ const rowBytes = 100
 /** Terms of which a log remembers where they ended; positions of older ones cannot be continued. */
 const maxTerms = 100
 
+/** How long after its last event a log without events is remembered, so that who missed none goes on: 30 days. */
+const forgetAfter = 30 * 24 * 3_600_000
+
 /** For ever, in a column that has no infinity. */
 const never = 1e300
 
@@ -42,7 +46,7 @@ const statements = {
   find: "SELECT id, epoch, term, ends, head FROM logs WHERE address = ?",
   create: "INSERT INTO logs (address, epoch, term, ends, head, ttl) VALUES (?, ?, ?, '[]', 0, ?) RETURNING id",
   reopen: "UPDATE logs SET term = ?, ends = ?, ttl = ? WHERE id = ?",
-  advance: "UPDATE logs SET head = ? WHERE id = ?",
+  advance: "UPDATE logs SET head = ?, at = ? WHERE id = ?",
   append: "INSERT INTO events (log, \"offset\", at, bytes, frame) VALUES (?, ?, ?, ?, ?)",
   oldest: "SELECT \"offset\", at FROM events WHERE log = ? AND \"offset\" >= ? ORDER BY \"offset\" LIMIT 1",
   young: "SELECT \"offset\" FROM events WHERE log = ? AND at > ? ORDER BY \"offset\" LIMIT 1",
@@ -52,7 +56,7 @@ const statements = {
   after: "SELECT \"offset\", bytes, frame FROM events WHERE log = ? AND \"offset\" > ? ORDER BY \"offset\" LIMIT ?",
   before: `SELECT "offset", bytes, frame FROM events
     WHERE log = ? AND "offset" < ? AND "offset" >= ? ORDER BY "offset" DESC LIMIT ?`,
-  forget: "DELETE FROM logs WHERE NOT EXISTS (SELECT 1 FROM events WHERE log = logs.id)",
+  forget: "DELETE FROM logs WHERE at <= ? AND NOT EXISTS (SELECT 1 FROM events WHERE log = logs.id)",
   expire: "DELETE FROM events WHERE at <= ? - (SELECT ttl FROM logs WHERE id = log)",
   total: `SELECT coalesce(sum(bytes + ${rowBytes}), 0) AS total FROM events`
 }
@@ -80,7 +84,7 @@ export class SqliteLogs implements LogStore {
     database.exec(schema)
     this.sql = Object.fromEntries(Object.entries(statements).map(([name, sql]) => [name, database.prepare(sql)])) as any
     this.sql.expire.run(now)
-    this.sql.forget.run()
+    this.sql.forget.run(now - forgetAfter)
     this.count()
     this.transaction = {
       begin: () => database.exec("BEGIN IMMEDIATE"),
@@ -184,7 +188,7 @@ class SqliteLog implements Log {
     }
     sql.append.run(this.id, this.head + 1, now, bytes, data as string)
     this.head++
-    sql.advance.run(this.head, this.id)
+    sql.advance.run(this.head, now, this.id)
     this.logs.add(bytes + rowBytes)
   }
 

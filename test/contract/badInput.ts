@@ -315,7 +315,7 @@ export const badInput = (harness: Harness): void => {
           yield* peer.next("error", 2)
           assert.deepStrictEqual(
             peer.all("error").map(({ error, ref }) => [ref, error["field"]]),
-            [[null, "request.ref"], [null, "request.seq"]]
+            [[null, "request.ref"], [101, "request.seq"]]
           )
           peer.send({ _tag: "cancel", ref: 100 })
           assert.strictEqual(errorOf(yield* peer.answer(100)), "Interrupted")

@@ -1,4 +1,4 @@
-/** Fixtures that run as processes of their own, on the runtime that runs the suite. */
+/** Fixtures that run as processes of their own, on the runtime that runs the suite unless another is said. */
 import { Effect, type Scope } from "effect"
 import * as Child from "node:child_process"
 import { until } from "./transportClient.ts"
@@ -9,8 +9,8 @@ export class Running {
   exit: { readonly code: number | null; readonly signal: string | null } | undefined
   readonly child: Child.ChildProcess
 
-  constructor(args: ReadonlyArray<string>) {
-    this.child = Child.spawn(process.execPath, [...args], { stdio: ["ignore", "pipe", "pipe"] })
+  constructor(args: ReadonlyArray<string>, runtime = process.execPath) {
+    this.child = Child.spawn(runtime, [...args], { stdio: ["ignore", "pipe", "pipe"] })
     this.child.stdout!.on("data", (chunk) => this.output += chunk)
     this.child.stderr!.on("data", (chunk) => this.output += chunk)
     this.child.on("close", (code, signal) => this.exit = { code, signal })
@@ -32,9 +32,9 @@ export class Running {
 
 /** Starts a fixture with its arguments, until the scope closes; `command` is what follows the runtime's name. */
 export const runner =
-  (command: ReadonlyArray<string>, fixture: string) =>
+  (command: ReadonlyArray<string>, fixture: string, runtime?: string) =>
   (...args: ReadonlyArray<string>): Effect.Effect<Running, never, Scope.Scope> =>
     Effect.acquireRelease(
-      Effect.sync(() => new Running([...command, fixture, ...args])),
+      Effect.sync(() => new Running([...command, fixture, ...args], runtime)),
       (running) => Effect.sync(() => running.exit ?? running.kill("SIGKILL"))
     )

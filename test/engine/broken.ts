@@ -22,7 +22,7 @@ import type { Encoded } from "../../src/wire/Codec.ts"
 import type { Fault } from "./laws.ts"
 
 /** Replaces methods of a class for as long as the fault lasts; each gets the real one first. */
-const patch = (
+export const patch = (
   of: { readonly prototype: object },
   methods: { readonly [name: string]: (this: any, real: (...args: Array<any>) => any, ...args: Array<any>) => any }
 ): Fault =>
@@ -38,7 +38,7 @@ const patch = (
   return () => void Object.assign(prototype, real)
 }
 
-const both = (...faults: ReadonlyArray<Fault>): Fault => () => {
+export const both = (...faults: ReadonlyArray<Fault>): Fault => () => {
   const mends = faults.map((fault) => fault())
   return () => mends.forEach((mend) => mend())
 }

@@ -181,6 +181,30 @@ describe("answers to a connection that is no more", () => {
     }))
 })
 
+describe("a number that was used", () => {
+  sessionTest(
+    "is refused under the reference it came with, and nothing runs",
+    {},
+    ({ client, trace }) =>
+      Effect.gen(function*() {
+        const ada = yield* client()
+        yield* ada.join("ada")
+        const { channel } = ada.all("joined")[0]!
+        const send = (seq: number, ack: number, again: boolean | null = null) =>
+          Effect.suspend(() =>
+            ada.peer.answer(
+              ada.peer.ask({ _tag: "request", channel, seq, ack, name: "Do", payload: { what: `${seq}` }, again })
+            )
+          )
+        assert.strictEqual((yield* send(1, 0))._tag, "ok")
+        assert.strictEqual(errorOf(yield* send(1, 0)), "MalformedFrame")
+        // The client has acknowledged the answer, so that it is not there any more.
+        assert.strictEqual(errorOf(yield* send(1, 1, true)), "MalformedFrame")
+        assert.strictEqual(count(trace, "do 1"), 1)
+      })
+  )
+})
+
 describe("bounds", () => {
   sessionTest(
     "of answers that are not acknowledged: the next request is overloaded, and does not run",

@@ -6,6 +6,7 @@ import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Room from "../../src/contract/Room.ts"
 import { canContinue } from "../../src/engine/Log.ts"
+import type { Log } from "../../src/engine/LogStore.ts"
 import * as Sqlite from "../../src/store/Sqlite.ts"
 import { SqliteLogs } from "../../src/store/SqliteLogs.ts"
 import { json } from "../../src/wire/Json.ts"
@@ -67,6 +68,34 @@ describe("a SQLite file whose end is lost", () => {
     const fifth = write(5_000, 3)
     assert.deepStrictEqual([4, 5].map((offset) => fifth.can(first.term, offset)), [true, false])
     fifth.close()
+  })
+})
+
+describe("a log in a SQLite file whose events are all too old", () => {
+  it("is remembered for 30 days, for who missed none of them", () => {
+    const filename = Path.join(folder, "old.db")
+    const day = 24 * 3_600_000
+    const open = <A>(now: number, use: (log: Log) => A): A => {
+      const store = new SqliteLogs(new DatabaseSync(filename), 1e9, now)
+      store.transaction.begin()
+      const used = use(store.open("a", { capacity: 100, timeToLive: 60_000 }, () => `e${now}`))
+      store.transaction.commit()
+      store.close()
+      return used
+    }
+    const encoded = json.encode({ _tag: "event", channel: 1, offset: 1, name: "Said", payload: null, except: null })
+    const term = open(1_000, (log) => {
+      log.append(encoded, 1_000)
+      return log.term
+    })
+    const late = 1_000 + 29 * day
+    assert.deepStrictEqual(open(late, (log) => [log.epoch, log.head, canContinue(log, ["e1000", term, 1], late)]), [
+      "e1000",
+      1,
+      true
+    ])
+    const tooLate = 1_000 + 30 * day
+    assert.deepStrictEqual(open(tooLate, ({ epoch, head }) => [epoch, head]), [`e${tooLate}`, 0])
   })
 })
 
