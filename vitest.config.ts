@@ -15,7 +15,11 @@ export default defineConfig({
       {
         test: {
           name: "faults",
-          include: ["test/faults/**/*.test.ts", "test/engine/{fates,slow}.test.ts", "test/runtime/drain.test.ts"],
+          include: [
+            "test/faults/**/*.test.ts",
+            "test/engine/{fates,slow,catchUp}.test.ts",
+            "test/runtime/drain.test.ts"
+          ],
           testTimeout: 60_000
         }
       },

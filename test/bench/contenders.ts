@@ -65,6 +65,14 @@ export const contenders: ReadonlyArray<Contender> = [
   },
   {
     ...heddle,
+    name: "heddle-sqlite",
+    title: "heddle, history in SQLite",
+    reference: "ws",
+    env: { HISTORY: "sqlite" },
+    role: "variant"
+  },
+  {
+    ...heddle,
     name: "heddle-jit",
     title: "heddle, Schema's JIT",
     reference: "ws",

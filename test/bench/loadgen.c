@@ -1067,7 +1067,12 @@ static void run_wave(void) {
   end_use();
   for (int i = 0; i < options.connections; i++) {
     connection *c = &connections[i];
-    if (c->state != DEAD) close(c->fd);
+    if (c->state != DEAD) {
+      /* As whoever does not come back does: a server may keep a place for those who just vanish. */
+      uint8_t goodbye[FRAME_HEADER + 2];
+      send_bytes(c, goodbye, write_frame(goodbye, CLOSE, "\x03\xe8", 2));
+      close(c->fd);
+    }
 #ifdef TLS
     if (c->tls) SSL_free(c->tls);
 #endif

@@ -5,6 +5,9 @@
 import { Effect, Layer, Schema } from "effect"
 import { Engine, Room } from "heddle"
 import * as Runtime from "heddle/runtime"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
 import process from "node:process"
 import { port, tls } from "./child.ts"
 
@@ -22,11 +25,20 @@ const BenchLive = Bench.toLayer((room) => ({
   Publish: ({ payload }) => Effect.asVoid(room.emit("Said", payload))
 }), process.env["HISTORY"] === undefined ? {} : { history: { capacity: 500 } })
 
+/** In a file, as anybody would have it, which ends with the server. */
+const store = async () => {
+  const { layer } = await import("heddle/sqlite")
+  const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "heddle-bench-"))
+  process.on("exit", () => Fs.rmSync(folder, { recursive: true, force: true }))
+  return layer({ filename: Path.join(folder, "bench.db") })
+}
+
 Engine.layer({
   path: "/live",
   rooms: [BenchLive],
   limits: { frameRate: 1e9, frameBurst: 1e9 }
 }).pipe(
+  Layer.provide(process.env["HISTORY"] === "sqlite" ? await store() : Layer.empty),
   Layer.provide(Runtime.layer({ port, tls })),
   Layer.launch,
   Runtime.runMain
