@@ -8,14 +8,12 @@ import type { Encoded } from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
 import * as History from "./History.ts"
 import * as Limits from "./Limits.ts"
+import { overloaded } from "./Overloaded.ts"
 import type { Room } from "./Room.ts"
 import type { RoomMember } from "./RoomMember.ts"
 import type { Message } from "./RoomMessage.ts"
 import { Leave, Notice, Request } from "./RoomMessage.ts"
 import type { Membership } from "./Session.ts"
-
-/** How long a client should wait before it tries a full room again. */
-const retryAfter = 1_000
 
 /** Offers a message; says what to answer when the room does not take it. */
 export const offer = (room: Room, message: Message): RequestError.ProtocolError | undefined => {
@@ -25,7 +23,7 @@ export const offer = (room: Room, message: Message): RequestError.ProtocolError 
     case "accepted":
       return undefined
     case "full":
-      return new RequestError.Overloaded({ retryAfter })
+      return overloaded
     case "stopped":
       return new RequestError.RoomStopped({ detail: "it is stopping" })
   }

@@ -5,6 +5,7 @@ import * as RequestError from "../contract/RequestError.ts"
 import type { Encoded } from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
 import type { Limits } from "./Limits.ts"
+import { overloaded } from "./Overloaded.ts"
 import type { RoomHost } from "./RoomHost.ts"
 import type { Call, Session } from "./Session.ts"
 import type { TopicHost } from "./TopicHost.ts"
@@ -18,8 +19,6 @@ export interface Served {
 }
 
 const draining = new RequestError.RoomStopped({ detail: "the server is stopping" })
-
-const retryAfter = 1_000
 
 /** Frames that lessen the work, and so are taken at any rate. */
 const relieving: ReadonlySet<string> = new Set<Frame.ClientFrame["_tag"]>(["leave", "unsubscribe", "cancel", "pong"])
@@ -119,7 +118,7 @@ const request = (
     return
   }
   if (session.open >= limits.openRequests || requests.isFull(limits.openRequests, limits.outboxBytes)) {
-    session.refuse(ref, new RequestError.Overloaded({ retryAfter }))
+    session.refuse(ref, overloaded)
     return
   }
   const room = session.memberships.get(channel)?.room
@@ -144,7 +143,7 @@ const repeat = (
 
 const hasPlace = (session: Session, limits: Limits, ref: number, isMember = false): boolean => {
   if (session.open >= limits.openRequests) {
-    session.refuse(ref, new RequestError.Overloaded({ retryAfter }))
+    session.refuse(ref, overloaded)
     return false
   }
   const max = limits.roomsPerSession
