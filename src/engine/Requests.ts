@@ -72,10 +72,7 @@ export class Requests {
     return true
   }
 
-  /** Keeps an answer to what did not run. */
-  keep(seq: number, answer: Encoded): void {
-    if (!this.keeps) return
-    if (seq > this.last) this.last = seq
+  private keep(seq: number, answer: Encoded): void {
     this.put(seq, answer)
     this.bytes += answer.bytes
   }

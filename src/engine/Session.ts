@@ -246,13 +246,12 @@ export class Session implements Party {
     this.pending.set(ref, call)
   }
 
-  /** Answers what may have run in a process that is no more. */
+  /** Answers what may have run in a process that is no more. Not kept: the same number is answered the same again. */
   isLost(ref: number, seq: number): void {
     const error = new RequestError.ConnectionLost({ code: 1006, mayHaveRun: true })
     const answer = this.outbox.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) })
     this.stats?.refused(error._tag)
-    this.requests.keep(seq, answer)
-    this.write((store) => store.answer(this.id, seq, answer))
+    this.requests.accept(seq, true)
     this.outbox.push(answer)
   }
 
