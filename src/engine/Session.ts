@@ -273,6 +273,7 @@ export class Session implements Party {
   }
 
   revoke(): ReadonlyArray<Outbox> {
+    this.requests.doubt()
     return [this.outbox]
   }
 
