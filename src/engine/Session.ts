@@ -118,7 +118,7 @@ export class Session implements Party {
   /** What goes on, of those who asked on a connection that is no more. */
   private orphans: Set<Asked & Pending> | undefined
   private readonly stats: Stats | undefined
-  private readonly store: SessionStore | undefined
+  private store: SessionStore | undefined
   private readonly commits: Commits | undefined
 
   constructor({ commits, id, identities, keeps = false, outbox, stats, store }: Options) {
@@ -270,6 +270,12 @@ export class Session implements Party {
       if (commits === undefined) throw error
       commits.fail(error)
     }
+  }
+
+  /** Takes it out of the store, for good: what is interrupted now is still answered. */
+  erase(): void {
+    this.write((store) => store.remove(this.id))
+    this.store = undefined
   }
 
   revoke(): ReadonlyArray<Outbox> {

@@ -153,7 +153,7 @@ export class Sessions {
   /** Ends a session, and forgets it. */
   private end(session: Session, reason: LeaveReason): void {
     this.forget(session)
-    session.write((store) => store.remove(session.id))
+    session.erase()
     session.end(reason)
   }
 

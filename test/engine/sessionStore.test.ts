@@ -226,6 +226,22 @@ describe("a session in a store", () => {
       )
   )
 
+  storeTest("that has ended takes no answer of what it interrupts", { do: (_, __, what) => hang(what) }, (
+    { engine, rows, trace }
+  ) =>
+    engine((world) =>
+      Effect.gen(function*() {
+        const ada = yield* clientOf(world)
+        yield* ada.join("ada")
+        ada.send("hang")
+        yield* settle
+        ada.peer.close()
+        yield* settle
+        assert.deepStrictEqual(trace, ["init a", "join ada", "do hang", "interrupted hang", "leave ada lost"])
+        assert.deepStrictEqual([rows.size, world.errors], [0, []])
+      })
+    ))
+
   storeTest(
     "has hashes of tokens only, and knows those that were replaced",
     {},
