@@ -92,6 +92,15 @@ export class Subscription implements Feed {
     this.cursor = this.source.head
   }
 
+  /** Told that it stands at an offset: the events behind it come from the log, once it is released. */
+  rewind(from: number): void {
+    if (this.waiting === undefined || from >= this.cursor) return
+    this.waiting.remove(({ offset }) => offset > 0)
+    this.isReplaying = true
+    this.isSuspended = true
+    this.cursor = from
+  }
+
   /** Lets events follow: those of the log behind an offset, if it is given, then what waited and what comes. */
   release(from = this.cursor): void {
     const { waiting } = this
