@@ -72,7 +72,7 @@ export class Subscription implements Feed {
 
   /** Sends an answer behind the events that came before it. */
   push(frame: Outgoing): void {
-    if (this.waiting !== undefined && this.isReplaying) this.hold(this.waiting, frame, 0, true)
+    if (this.waiting !== undefined) this.hold(this.waiting, frame, 0, true)
     else this.outbox.push(frame)
   }
 

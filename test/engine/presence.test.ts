@@ -54,6 +54,25 @@ describe("presence", () => {
       })
     ))
 
+  it.effect("still being told holds back the answer to a request behind its events", () =>
+    serve(memory, { rooms: [HallLive], limits: { outboxBytes: 512 * KiB } })(({ network, peer }) =>
+      Effect.gen(function*() {
+        const others = yield* Effect.forEach(Array.from({ length: 200 }), () => peer())
+        for (const [index, other] of others.entries()) yield* other.join("hall", "a", { name: name(index) })
+        const late = yield* peer()
+        const connection = network.connections().at(-1)!
+        connection.stall()
+        late.sendJoin("hall", "a", { name: "late" })
+        yield* settle
+        const said = late.sendRequest(others[0]!.all("joined")[0]!.channel, "Say", { text: "hers" })
+        yield* settle
+        connection.unstall()
+        yield* late.answer(said)
+        assert.isBelow(late.kinds().indexOf("event"), late.kinds().indexOf("ok"))
+        assert.include(late.kinds(), "event")
+      })
+    ))
+
   for (const missed of [0, 1]) {
     it.effect(`is told anew where the room restarts meanwhile, and who came back is answered behind it: ${missed} missed`, () =>
       serve(memory, {
