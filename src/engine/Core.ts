@@ -57,6 +57,7 @@ export const repair = (core: Core): void => {
 /** A connection, as far as it matters what it was not told. */
 export interface Told {
   readonly outbox: Outbox
+  readonly disown: () => void
   readonly shut: (code: CloseCode.CloseCode, reason: string) => void
 }
 
@@ -80,7 +81,7 @@ export const make = Effect.fnUntraced(function*(
     soon: (commit) => void fork(core, Effect.andThen(Effect.yieldNow, Effect.sync(commit))),
     onFailed: (error, outboxes) => {
       const heard = [...connections].filter(({ outbox }) => outbox.queuedFrames > 0 || outboxes.has(outbox))
-      for (const { outbox } of heard) outbox.abort()
+      for (const connection of heard) connection.disown()
       logError(core, "a commit failed: nothing of its tick is delivered", Cause.fail(error))
       // Perhaps in the middle of a publish: nobody may leave a channel now.
       const close = Effect.sync(() => {

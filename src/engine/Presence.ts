@@ -30,6 +30,7 @@ class Roll implements Feed {
   private readonly outbox: Outbox
   private readonly done: () => void
   private all: true | null
+  private isFirst = true
 
   constructor(room: Room, member: RoomMember, isAgain: boolean, done: () => void) {
     this.channel = room.channel.id
@@ -41,15 +42,15 @@ class Roll implements Feed {
   }
 
   pull(): boolean {
-    do {
-      if (this.member.roll !== this || this.outbox.isClosed) return true
-      if (!this.send()) {
-        this.member.roll = undefined
-        this.done()
-        return true
-      }
-    } while (this.outbox.takes(0))
-    return false
+    while (this.member.roll === this && !this.outbox.isClosed) {
+      // The first page is a part of the state that it follows; the others never meet a bound.
+      if (!this.isFirst && !this.outbox.takes(0)) return false
+      this.isFirst = false
+      if (this.send()) continue
+      this.member.roll = undefined
+      this.done()
+    }
+    return true
   }
 
   /** Sends a page. Answers whether there may be another. */

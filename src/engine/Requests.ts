@@ -32,6 +32,14 @@ export class Requests {
     for (const [seq, answer] of answers) this.keep(seq, answer)
   }
 
+  /** What was done is undone: nobody can say any more what became of what was accepted. */
+  doubt(): void {
+    this.doubtful = Math.max(this.doubtful, this.last + 1)
+    this.bytes = 0
+    this.kept = none
+    this.numbers = none
+  }
+
   /** Whether nothing is kept for the client. */
   get isEmpty(): boolean {
     return this.kept.length === 0
@@ -72,10 +80,7 @@ export class Requests {
     return true
   }
 
-  /** Keeps an answer to what did not run. */
-  keep(seq: number, answer: Encoded): void {
-    if (!this.keeps) return
-    if (seq > this.last) this.last = seq
+  private keep(seq: number, answer: Encoded): void {
     this.put(seq, answer)
     this.bytes += answer.bytes
   }

@@ -176,8 +176,9 @@ export class Room {
     }
     session.outbox.push(joined)
     if (!join.isReturn) this.announce(member, subscription)
+    subscription.rewind(start.position[2])
     Presence.sendAll(this, member, false, () => {
-      subscription.release(start.position[2])
+      subscription.release()
       join.release()
     })
     this.removeUnwanted(join, member)
@@ -205,7 +206,11 @@ export class Room {
       return
     }
     outbox.push(synced)
-    Presence.sendAll(this, member, true, () => subscription.release())
+    Presence.sendAll(this, member, true, () => {
+      subscription.release()
+      // Where its client had just come back, and was not told everything yet.
+      member.returning?.release()
+    })
   }
 
   /** The last offset of what a member may not see. */

@@ -78,6 +78,7 @@ export class Join implements Asked, Pending {
   release(): void {
     const { held, known, session, to } = this
     if (known?.returning === this) known.returning = undefined
+    this.held = undefined
     if (held === undefined || to !== session.outbox) return
     for (const answer of held) known!.respond(answer)
   }

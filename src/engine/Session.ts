@@ -118,7 +118,7 @@ export class Session implements Party {
   /** What goes on, of those who asked on a connection that is no more. */
   private orphans: Set<Asked & Pending> | undefined
   private readonly stats: Stats | undefined
-  private readonly store: SessionStore | undefined
+  private store: SessionStore | undefined
   private readonly commits: Commits | undefined
 
   constructor({ commits, id, identities, keeps = false, outbox, stats, store }: Options) {
@@ -246,13 +246,12 @@ export class Session implements Party {
     this.pending.set(ref, call)
   }
 
-  /** Answers what may have run in a process that is no more. */
+  /** Answers what may have run in a process that is no more. Not kept: the same number is answered the same again. */
   isLost(ref: number, seq: number): void {
     const error = new RequestError.ConnectionLost({ code: 1006, mayHaveRun: true })
     const answer = this.outbox.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) })
     this.stats?.refused(error._tag)
-    this.requests.keep(seq, answer)
-    this.write((store) => store.answer(this.id, seq, answer))
+    this.requests.accept(seq, true)
     this.outbox.push(answer)
   }
 
@@ -273,7 +272,14 @@ export class Session implements Party {
     }
   }
 
+  /** Takes it out of the store, for good: what is interrupted now is still answered. */
+  erase(): void {
+    this.write((store) => store.remove(this.id))
+    this.store = undefined
+  }
+
   revoke(): ReadonlyArray<Outbox> {
+    this.requests.doubt()
     return [this.outbox]
   }
 

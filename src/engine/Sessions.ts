@@ -144,8 +144,7 @@ export class Sessions {
     if (!session.isWorthKeeping) return this.end(session, "lost")
     session.holder = undefined
     this.detached.add(kept)
-    this.windows.remove(kept)
-    this.windows.add(kept)
+    this.openWindow(kept)
     this.save(kept)
     if (this.detached.size <= this.core.limits.sessions) return
     for (const oldest of this.detached) return this.end(oldest.session, "lost")
@@ -154,7 +153,7 @@ export class Sessions {
   /** Ends a session, and forgets it. */
   private end(session: Session, reason: LeaveReason): void {
     this.forget(session)
-    session.write((store) => store.remove(session.id))
+    session.erase()
     session.end(reason)
   }
 
@@ -199,6 +198,7 @@ export class Sessions {
     const older = session.holder
     if (older !== undefined) {
       this.detach(kept)
+      this.openWindow(kept)
       older.replace()
     }
     this.detached.delete(kept)
@@ -244,6 +244,12 @@ export class Sessions {
 
   private detach({ codec, session }: Kept): void {
     session.detach(this.nowhereFor(codec))
+  }
+
+  /** From now on its client has so long to come back, and to come back to what it is in. */
+  private openWindow(kept: Kept): void {
+    this.windows.remove(kept)
+    this.windows.add(kept)
   }
 
   private nowhereFor(codec: Codec.Codec): Outbox {

@@ -72,7 +72,7 @@ export class Subscription implements Feed {
 
   /** Sends an answer behind the events that came before it. */
   push(frame: Outgoing): void {
-    if (this.waiting !== undefined && this.isReplaying) this.hold(this.waiting, frame, 0, true)
+    if (this.waiting !== undefined) this.hold(this.waiting, frame, 0, true)
     else this.outbox.push(frame)
   }
 
@@ -90,6 +90,15 @@ export class Subscription implements Feed {
     }
     this.owed = undefined
     this.cursor = this.source.head
+  }
+
+  /** Told that it stands at an offset: the events behind it come from the log, once it is released. */
+  rewind(from: number): void {
+    if (this.waiting === undefined || from >= this.cursor) return
+    this.waiting.remove(({ offset }) => offset > 0)
+    this.isReplaying = true
+    this.isSuspended = true
+    this.cursor = from
   }
 
   /** Lets events follow: those of the log behind an offset, if it is given, then what waited and what comes. */

@@ -175,6 +175,30 @@ describe("a commit that fails", () => {
       })
   )
 
+  for (const text of ["quick", "slow"]) {
+    bookTest(
+      `is not denied by an answer that comes after: ${text}`,
+      ({ open, pass, peer, store }) =>
+        Effect.gen(function*() {
+          const ada = yield* peer()
+          const [{ resume, session }] = ada.all("welcome") as [Frame.ServerFrames["welcome"]]
+          const { channel } = yield* ada.join("book", "a")
+          store.failing = "commit"
+          ada.sendRequest(channel, "Write", { text })
+          assert.strictEqual(yield* ada.closeCode, 1011)
+          store.failing = undefined
+          yield* pass(1_000)
+          const again = yield* open
+          assert.strictEqual((yield* again.hello(null, resume)).session, session)
+          yield* again.join("book", "a")
+          again.sendRequest(channel, "Write", { text }, 1, true)
+          const answer = yield* again.answer(again.lastRef)
+          assert.deepInclude(answer, { error: { _tag: "ConnectionLost", code: 1006, mayHaveRun: true } })
+          assert.deepStrictEqual(offsets(again), [])
+        })
+    )
+  }
+
   bookTest(
     "delivers nothing of a tick that began to be sent before its end",
     ({ peer, store }) =>

@@ -179,6 +179,33 @@ describe("a session in a store", () => {
     }))
 
   storeTest(
+    "keeps nothing of what it cannot know, however many numbers are asked about",
+    {},
+    ({ engine, rows }) =>
+      Effect.gen(function*() {
+        const ada = yield* engine((world) =>
+          Effect.gen(function*() {
+            const ada = yield* clientOf(world)
+            yield* ada.join("ada")
+            return ada
+          }), true)
+        yield* engine((world) =>
+          Effect.gen(function*() {
+            yield* moved(ada, world)
+            ada.peer.acknowledges = false
+            yield* ada.resume
+            const { channel } = yield* ada.join("ada")
+            for (let seq = 1; seq <= 20; seq++) {
+              ada.peer.sendRequest(channel, "Do", { what: "?" }, seq, true)
+              assert.strictEqual(errorOf(yield* ada.peer.answer(ada.peer.lastRef)), "ConnectionLost")
+            }
+            assert.strictEqual(rows.get(ada.first.session)!.answers.size, 0)
+          })
+        )
+      })
+  )
+
+  storeTest(
     "forgets what its client acknowledged, and the whole session when that has ended",
     {},
     ({ engine, rows }) =>
@@ -202,6 +229,22 @@ describe("a session in a store", () => {
         })
       )
   )
+
+  storeTest("that has ended takes no answer of what it interrupts", { do: (_, __, what) => hang(what) }, (
+    { engine, rows, trace }
+  ) =>
+    engine((world) =>
+      Effect.gen(function*() {
+        const ada = yield* clientOf(world)
+        yield* ada.join("ada")
+        ada.send("hang")
+        yield* settle
+        ada.peer.close()
+        yield* settle
+        assert.deepStrictEqual(trace, ["init a", "join ada", "do hang", "interrupted hang", "leave ada lost"])
+        assert.deepStrictEqual([rows.size, world.errors], [0, []])
+      })
+    ))
 
   storeTest(
     "has hashes of tokens only, and knows those that were replaced",

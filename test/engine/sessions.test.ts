@@ -61,6 +61,24 @@ describe("a connection that is lost", () => {
   )
 
   sessionTest(
+    "without the server having noticed leaves the rooms that its client does not join again",
+    {},
+    ({ client, pass, trace }) =>
+      Effect.gen(function*() {
+        const ada = yield* client()
+        yield* ada.join("ada")
+        yield* ada.join("other", { key: "b" })
+        // The older connection still stands.
+        yield* ada.resume
+        yield* ada.join("ada")
+        yield* pass(119_999)
+        assert.strictEqual(count(trace, "leave other lost"), 0)
+        yield* pass(1)
+        assert.deepStrictEqual(trace.filter((entry) => entry.startsWith("leave")), ["leave other lost"])
+      })
+  )
+
+  sessionTest(
     "ends the session at once if there is nothing to come back for",
     {},
     ({ client, stats }) =>
