@@ -64,7 +64,9 @@ export interface Told {
 export const make = Effect.fnUntraced(function*(
   limits: Limits,
   isMeasured: boolean,
-  connections: ReadonlySet<Told>
+  connections: ReadonlySet<Told>,
+  /** Called when a commit has failed. */
+  onRevoked: () => void = () => {}
 ) {
   // Forked first, so that it closes last: rooms and connections are there for what happens when the engine closes.
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -81,6 +83,7 @@ export const make = Effect.fnUntraced(function*(
     onFailed: (error, outboxes) => {
       const heard = [...connections].filter(({ outbox }) => outbox.queuedFrames > 0 || outboxes.has(outbox))
       for (const { outbox } of heard) outbox.abort()
+      onRevoked()
       logError(core, "a commit failed: nothing of its tick is delivered", Cause.fail(error))
       // Perhaps in the middle of a publish: nobody may leave a channel now.
       const close = Effect.sync(() => {

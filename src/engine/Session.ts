@@ -82,6 +82,8 @@ export interface Options {
   readonly store?: SessionStore | undefined
   /** There if the store has transactions. */
   readonly commits?: Commits | undefined
+  /** What it was to write was not written. */
+  readonly onRevoked?: ((session: Session) => void) | undefined
 }
 
 /** A connection, as far as its session knows it. */
@@ -120,9 +122,14 @@ export class Session implements Party {
   private readonly stats: Stats | undefined
   private readonly store: SessionStore | undefined
   private readonly commits: Commits | undefined
+  private readonly onRevoked: ((session: Session) => void) | undefined
+  /** What was answered in a transaction, and which that was. */
+  private answered: Array<number> = []
+  private transaction = 0
 
-  constructor({ commits, id, identities, keeps = false, outbox, stats, store }: Options) {
+  constructor({ commits, id, identities, keeps = false, onRevoked, outbox, stats, store }: Options) {
     this.commits = commits
+    this.onRevoked = onRevoked
     this.id = id
     this.outbox = outbox
     this.identities = identities
@@ -252,12 +259,25 @@ export class Session implements Party {
     const answer = this.outbox.codec.encode({ _tag: "error", ref, error: RequestError.encode(error) })
     this.stats?.refused(error._tag)
     this.requests.keep(seq, answer)
-    this.write((store) => store.answer(this.id, seq, answer))
+    this.record(seq, answer)
     this.outbox.push(answer)
   }
 
   private keep(seq: number, answer: Encoded): void {
-    if (this.requests.answered(seq, answer)) this.write((store) => store.answer(this.id, seq, answer))
+    if (this.requests.answered(seq, answer)) this.record(seq, answer)
+  }
+
+  /** Writes an answer, and remembers it as long as it may be undone. */
+  private record(seq: number, answer: Encoded): void {
+    const { commits, store } = this
+    if (commits !== undefined) {
+      // What it follows from may be in a log.
+      if (store === undefined) commits.join(this)
+      if (this.transaction !== commits.number) this.answered = []
+      this.transaction = commits.number
+      this.answered.push(seq)
+    }
+    this.write((store) => store.answer(this.id, seq, answer))
   }
 
   /** Writes to the store, if there is one, in the transaction of this tick: without it nobody is told anything. */
@@ -269,12 +289,20 @@ export class Session implements Party {
       change(store)
     } catch (error) {
       if (commits === undefined) throw error
-      commits.fail(error)
+      commits.fail(error, this)
     }
   }
 
   revoke(): ReadonlyArray<Outbox> {
+    this.onRevoked?.(this)
     return [this.outbox]
+  }
+
+  /** A commit failed: what was answered in it, or is about to be, is not known any more. */
+  doubt(): void {
+    const isOpen = this.transaction === this.commits?.number
+    this.requests.revoke(isOpen ? this.answered : none)
+    this.answered = []
   }
 
   // ------------------------------------------------------------- coming and going
