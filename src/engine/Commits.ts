@@ -25,6 +25,8 @@ export class Commits {
   private readonly options: Options
   private parties = new Set<Party>()
   private isOpen = false
+  /** Which transaction it is, or will be: how many there were. */
+  number = 0
 
   constructor(options: Options) {
     this.options = options
@@ -40,6 +42,11 @@ export class Commits {
     this.parties.add(party)
   }
 
+  /** Takes part in the transaction of this tick if there is one: what follows from it is undone with it. */
+  join(party: Party): void {
+    if (this.isOpen) this.parties.add(party)
+  }
+
   /** Commits what was done so far. Answers false if that failed: then nothing of it may be told. */
   readonly commit = (): boolean => {
     if (!this.isOpen) return true
@@ -50,21 +57,24 @@ export class Commits {
       return false
     }
     this.isOpen = false
+    this.number++
     this.parties.clear()
     return true
   }
 
-  /** Undoes what was done so far. */
-  fail(error: unknown): void {
-    if (!this.isOpen) return
+  /** Undoes what was done so far, and what this party could not even begin. */
+  fail(error: unknown, party?: Party): void {
+    if (!this.isOpen && party === undefined) return
+    const { isOpen, parties } = this
     this.isOpen = false
-    const { parties } = this
     this.parties = new Set()
+    if (party !== undefined) parties.add(party)
     try {
-      this.options.transaction.rollback()
+      if (isOpen) this.options.transaction.rollback()
     } catch {
       // It ended with what failed.
     }
     this.options.onFailed(error, new Set([...parties].flatMap((party) => party.revoke())))
+    this.number++
   }
 }

@@ -206,12 +206,6 @@ export class Connection implements Transport.SocketHandler, Beating, Holder, Own
     this.onRoom()
   }
 
-  /** What waits for it was not kept, and may not be told; nor may what follows from it. */
-  disown(): void {
-    this.session?.requests.doubt()
-    this.outbox.abort()
-  }
-
   /** The server has stopped. */
   expire(): void {
     this.shut(CloseCode.serviceRestart, "the server is stopping")

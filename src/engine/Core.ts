@@ -57,7 +57,6 @@ export const repair = (core: Core): void => {
 /** A connection, as far as it matters what it was not told. */
 export interface Told {
   readonly outbox: Outbox
-  readonly disown: () => void
   readonly shut: (code: CloseCode.CloseCode, reason: string) => void
 }
 
@@ -65,7 +64,9 @@ export interface Told {
 export const make = Effect.fnUntraced(function*(
   limits: Limits,
   isMeasured: boolean,
-  connections: ReadonlySet<Told>
+  connections: ReadonlySet<Told>,
+  /** Called when a commit has failed. */
+  onRevoked: () => void = () => {}
 ) {
   // Forked first, so that it closes last: rooms and connections are there for what happens when the engine closes.
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -81,7 +82,8 @@ export const make = Effect.fnUntraced(function*(
     soon: (commit) => void fork(core, Effect.andThen(Effect.yieldNow, Effect.sync(commit))),
     onFailed: (error, outboxes) => {
       const heard = [...connections].filter(({ outbox }) => outbox.queuedFrames > 0 || outboxes.has(outbox))
-      for (const connection of heard) connection.disown()
+      for (const { outbox } of heard) outbox.abort()
+      onRevoked()
       logError(core, "a commit failed: nothing of its tick is delivered", Cause.fail(error))
       // Perhaps in the middle of a publish: nobody may leave a channel now.
       const close = Effect.sync(() => {

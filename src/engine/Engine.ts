@@ -167,7 +167,8 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
   const limits = { ...Limits.defaults, ...options.limits }
   const addresses = new Addresses(limits.connectionsPerAddress)
   const connections = new Connections<Connection>(addresses)
-  const core = yield* Core.make(limits, options.http?.metrics === true, connections)
+  let doubt = (): void => {}
+  const core = yield* Core.make(limits, options.http?.metrics === true, connections, () => doubt())
   const rooms = new Map<string, RoomHost>()
   const topics = new Map<string, TopicHost>()
   const authenticators = new Map<string, Identity.AuthenticatorService>()
@@ -204,6 +205,8 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
     // Where the runtime does not tell when it has room, it is asked.
     onStalled: transport.capabilities.drain ? () => {} : DrainPoll.make(core)
   }
+  const sessions = yield* makeSessions(core)
+  doubt = sessions.doubt
   const shared: Shared = {
     core,
     served: { rooms, topics, isDraining: () => drain.isDraining() },
@@ -211,7 +214,7 @@ const make = Effect.fnUntraced(function*(options: AnyOptions) {
     fingerprints,
     connections,
     users,
-    sessions: yield* makeSessions(core),
+    sessions,
     handshakes: new Deadlines(core, core.limits.handshake, (connection) => connection.late()),
     retiring: new Deadlines(core, Limits.closeMillis, (connection) => connection.expire()),
     closing: new Deadlines(core, Limits.closeMillis, (connection) => connection.abandon()),

@@ -9,7 +9,7 @@ export class Requests {
   last = 0
   /** Up to here the client has every answer. */
   private acked = 0
-  /** Below this, what is not known may have run: the session came out of a store, which may not have all. */
+  /** Below this, what is not known may have run: a store did not have all, or could not keep all. */
   private doubtful = 0
   private bytes = 0
   private readonly keeps: boolean
@@ -32,12 +32,18 @@ export class Requests {
     for (const [seq, answer] of answers) this.keep(seq, answer)
   }
 
-  /** What was done is undone: nobody can say any more what became of what was accepted. */
-  doubt(): void {
+  /**
+   * What was done of late is undone: whether these were answered is as unknown as what runs, which may be about to
+   * answer with what it did then.
+   */
+  revoke(answered: ReadonlyArray<number>): void {
     this.doubtful = Math.max(this.doubtful, this.last + 1)
+    const before = this.kept.map((entry, index) => [this.numbers[index]!, entry] as const)
+    const known = before.filter(([seq, entry]) => "data" in entry && !answered.includes(seq))
+    this.numbers = known.map(([seq]) => seq)
+    this.kept = known.map(([, entry]) => entry)
     this.bytes = 0
-    this.kept = none
-    this.numbers = none
+    for (const [, entry] of known) if ("data" in entry) this.bytes += entry.bytes
   }
 
   /** Whether nothing is kept for the client. */

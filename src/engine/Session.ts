@@ -82,6 +82,8 @@ export interface Options {
   readonly store?: SessionStore | undefined
   /** There if the store has transactions. */
   readonly commits?: Commits | undefined
+  /** What it was to write was not written. */
+  readonly onRevoked?: ((session: Session) => void) | undefined
 }
 
 /** A connection, as far as its session knows it. */
@@ -118,11 +120,17 @@ export class Session implements Party {
   /** What goes on, of those who asked on a connection that is no more. */
   private orphans: Set<Asked & Pending> | undefined
   private readonly stats: Stats | undefined
-  private store: SessionStore | undefined
+  private readonly store: SessionStore | undefined
+  private isErased = false
   private readonly commits: Commits | undefined
+  private readonly onRevoked: ((session: Session) => void) | undefined
+  /** What was answered in a transaction, and which that was. */
+  private answered: Array<number> = []
+  private transaction = 0
 
-  constructor({ commits, id, identities, keeps = false, outbox, stats, store }: Options) {
+  constructor({ commits, id, identities, keeps = false, onRevoked, outbox, stats, store }: Options) {
     this.commits = commits
+    this.onRevoked = onRevoked
     this.id = id
     this.outbox = outbox
     this.identities = identities
@@ -256,7 +264,20 @@ export class Session implements Party {
   }
 
   private keep(seq: number, answer: Encoded): void {
-    if (this.requests.answered(seq, answer)) this.write((store) => store.answer(this.id, seq, answer))
+    if (this.requests.answered(seq, answer)) this.record(seq, answer)
+  }
+
+  /** Writes an answer, and remembers it as long as it may be undone. */
+  private record(seq: number, answer: Encoded): void {
+    const { commits, store } = this
+    if (commits !== undefined) {
+      // What it follows from may be in a log.
+      if (store === undefined) commits.join(this)
+      if (this.transaction !== commits.number) this.answered = []
+      this.transaction = commits.number
+      this.answered.push(seq)
+    }
+    if (!this.isErased) this.write((store) => store.answer(this.id, seq, answer))
   }
 
   /** Writes to the store, if there is one, in the transaction of this tick: without it nobody is told anything. */
@@ -268,19 +289,26 @@ export class Session implements Party {
       change(store)
     } catch (error) {
       if (commits === undefined) throw error
-      commits.fail(error)
+      commits.fail(error, this)
     }
   }
 
   /** Takes it out of the store, for good: what is interrupted now is still answered. */
   erase(): void {
+    this.isErased = true
     this.write((store) => store.remove(this.id))
-    this.store = undefined
   }
 
   revoke(): ReadonlyArray<Outbox> {
-    this.requests.doubt()
+    this.onRevoked?.(this)
     return [this.outbox]
+  }
+
+  /** A commit failed: what was answered in it, or is about to be, is not known any more. */
+  doubt(): void {
+    const isOpen = this.transaction === this.commits?.number
+    this.requests.revoke(isOpen ? this.answered : none)
+    this.answered = []
   }
 
   // ------------------------------------------------------------- coming and going

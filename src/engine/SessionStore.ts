@@ -33,9 +33,9 @@ export interface SessionRecord extends SessionHeader {
 export interface SessionStore {
   /**
    * An engine starts: those that were connected when the former process ended expire at this moment from now on. Those
-   * whose time has passed by `now` are gone.
+   * whose time has passed by `now` are gone, and past `most` of them those that would expire first.
    */
-  readonly open: (now: number, expiresAt: number) => void
+  readonly open: (now: number, expiresAt: number, most: number) => void
   /** The session with this id, unless its time has passed. */
   readonly load: (id: string, now: number) => SessionRecord | undefined
   /** Puts a session, or its new state. Answers stay. */

@@ -13,11 +13,13 @@ import type * as Codec from "../wire/Codec.ts"
 import type { Core } from "./Core.ts"
 import { fork } from "./Core.ts"
 import { Deadlines } from "./Deadlines.ts"
-import { Outbox } from "./Outbox.ts"
+import { makeNowhere } from "./Nowhere.ts"
+import type { Outbox } from "./Outbox.ts"
 import type { Holder } from "./Session.ts"
 import { Session } from "./Session.ts"
 import { SessionStore } from "./SessionStore.ts"
 import { Keyring, Tokens } from "./Tokens.ts"
+import { Unsaved } from "./Unsaved.ts"
 
 /** Who takes up a session. */
 export interface Claim {
@@ -54,16 +56,6 @@ export interface Entered {
   readonly token: string | undefined
 }
 
-/** Takes nothing: for who is not there. */
-const makeNowhere = (codec: Codec.Codec): Outbox => {
-  const socket = { send: () => {}, bufferedAmount: () => 0, close: () => {}, tickEnd: () => {} }
-  const packing = { codec, separatorBytes: 0, join: () => "" }
-  const bounds = { maxBytes: 0, maxFrames: 0, maxTickBytes: 0, onStalled: () => {} }
-  const outbox = new Outbox(socket, packing, bounds, { onOverflow: () => {} })
-  outbox.close()
-  return outbox
-}
-
 export class Sessions {
   readonly resumes: Resumes = { resumed: 0, unknown: 0, reused: 0, mismatched: 0 }
   private readonly core: Core
@@ -74,12 +66,15 @@ export class Sessions {
   private readonly detached = new Set<Kept>()
   private readonly windows: Deadlines<Kept>
   private readonly nowhere = new Map<Codec.Codec, Outbox>()
+  /** What became of them is not in the store. */
+  private readonly unsaved: Unsaved
   private stopped = false
 
   constructor(core: Core, tokens: Tokens, store: SessionStore | undefined) {
     this.core = core
     this.tokens = tokens
     this.store = store
+    this.unsaved = new Unsaved(core, (session) => this.rewrite(session))
     this.windows = new Deadlines(core, core.limits.sessionWindow, (kept) => this.expire(kept))
   }
 
@@ -146,6 +141,11 @@ export class Sessions {
     this.detached.add(kept)
     this.openWindow(kept)
     this.save(kept)
+    this.trim()
+  }
+
+  /** Ends the session that is without a connection for longest if there are too many. */
+  private trim(): void {
     if (this.detached.size <= this.core.limits.sessions) return
     for (const oldest of this.detached) return this.end(oldest.session, "lost")
   }
@@ -216,7 +216,8 @@ export class Sessions {
 
   /** The session with this id, here or in the store. One speaks the same subprotocol all its life. */
   private find(id: string, codec: Codec.Codec): Kept | undefined {
-    const kept = this.kept.get(id) ?? this.restore(id, codec)
+    // One that ended may still be in the store.
+    const kept = this.kept.get(id) ?? (this.unsaved.has(id) ? undefined : this.restore(id, codec))
     // One that was sent away has ended, and does not come back.
     return kept?.codec === codec && !kept.session.ended ? kept : undefined
   }
@@ -237,6 +238,7 @@ export class Sessions {
     this.kept.set(id, kept)
     this.detached.add(kept)
     this.windows.add(kept)
+    this.trim()
     return kept
   }
 
@@ -286,7 +288,24 @@ export class Sessions {
 
   private make(id: string, outbox: Outbox, identities: Identity.Identities, keeps: boolean): Session {
     const { core: { hub, stats }, store } = this
-    return new Session({ id, outbox, identities, keeps, stats, store, commits: hub.commits })
+    return new Session({ id, outbox, identities, keeps, stats, store, commits: hub.commits, onRevoked: this.revoked })
+  }
+
+  // ------------------------------------------------------------- commits that fail
+
+  /** A commit failed: what was done for any of them in a log may be undone. */
+  readonly doubt = (): void => {
+    for (const { session } of this.kept.values()) session.doubt()
+  }
+
+  private readonly revoked = (session: Session): void => {
+    if (this.store !== undefined && !this.stopped) this.unsaved.add(session)
+  }
+
+  private rewrite(session: Session): void {
+    const kept = this.kept.get(session.id)
+    if (kept?.session === session) this.save(kept)
+    else session.erase()
   }
 }
 
@@ -296,7 +315,7 @@ export const makeSessions = Effect.fnUntraced(function*(core: Core) {
   const tokens = yield* Tokens
   const store = sessionWindow > 0 ? yield* SessionStore : undefined
   if (store !== undefined) {
-    store.open(now(), now() + sessionWindow)
+    store.open(now(), now() + sessionWindow, core.limits.sessions)
     // By then everybody who was there before has come back, or will not.
     fork(core, Effect.delay(Effect.sync(() => store.expire(now())), sessionWindow))
   }

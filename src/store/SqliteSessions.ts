@@ -26,6 +26,7 @@ const schema = `
 
 const statements = {
   adopt: "UPDATE sessions SET expires = ? WHERE expires IS NULL",
+  trim: "DELETE FROM sessions WHERE id NOT IN (SELECT id FROM sessions ORDER BY expires DESC, rowid DESC LIMIT ?)",
   expire: "DELETE FROM sessions WHERE expires <= ?",
   find:
     "SELECT tokens, subject, protocol, expires, last FROM sessions WHERE id = ? AND (expires IS NULL OR expires > ?)",
@@ -49,9 +50,10 @@ export const make = (database: DatabaseSync): SessionStore => {
     Object.entries(statements).map(([name, text]) => [name, database.prepare(text)])
   ) as { readonly [name in keyof typeof statements]: ReturnType<DatabaseSync["prepare"]> }
   return {
-    open: (now, expiresAt) => {
+    open: (now, expiresAt, most) => {
       sql.expire.run(now)
       sql.adopt.run(expiresAt)
+      sql.trim.run(most)
     },
     load: (id, now): SessionRecord | undefined => {
       const row = sql.find.get(id, now) as Row | undefined

@@ -5,7 +5,9 @@ import { Channel } from "../../src/engine/Channel.ts"
 import { MemoryLogs } from "../../src/engine/Log.ts"
 import { Requests } from "../../src/engine/Requests.ts"
 import { Room } from "../../src/engine/Room.ts"
+import { Session } from "../../src/engine/Session.ts"
 import { Sessions } from "../../src/engine/Sessions.ts"
+import type { SessionStore } from "../../src/engine/SessionStore.ts"
 import { Subscription } from "../../src/engine/Subscription.ts"
 import { Keyring } from "../../src/engine/Tokens.ts"
 import { SqliteLogs } from "../../src/store/SqliteLogs.ts"
@@ -74,6 +76,18 @@ export const servers: { readonly [name: string]: { readonly law: string; readonl
         this.end(session, "lost")
       }
     })
+  },
+  "does not store answers": {
+    law: "what was answered is answered again",
+    fault: patch(Session, {
+      write(real, change) {
+        real((store: SessionStore) => change({ ...store, answer: () => {} }))
+      }
+    })
+  },
+  "runs after a restart what it does not know": {
+    law: "a request runs at most once",
+    fault: patch(Requests, { isDoubtful: () => false })
   },
   "gives volatile events an offset": {
     law: "offsets count by one",

@@ -22,6 +22,8 @@ export interface Disk {
   readonly copy: () => Disk
   /** What is committed of a log. */
   readonly logOf: (address: string) => Committed
+  /** The sessions that are committed. */
+  readonly sessions: () => ReadonlySet<string>
   readonly dispose: () => void
 }
 
@@ -31,6 +33,7 @@ export const none = (): Disk => ({
   layer: Layer.empty,
   copy: none,
   logOf: () => ({ head: 0, term: 0 }),
+  sessions: () => new Set(),
   dispose: () => {}
 })
 
@@ -38,6 +41,17 @@ const newFolder = () => Fs.mkdtempSync(Path.join(Os.tmpdir(), "heddle-disk-"))
 
 const inFolder = (folder: string): Disk => {
   const filename = Path.join(folder, "db")
+  /** Reads what is committed; undefined where nothing was ever written. */
+  const read = <A>(body: (database: DatabaseSync) => A): A | undefined => {
+    const database = new DatabaseSync(filename)
+    try {
+      return body(database)
+    } catch {
+      return undefined
+    } finally {
+      database.close()
+    }
+  }
   return {
     isDurable: true,
     layer: Layer.orDie(Sqlite.layer({ filename })),
@@ -48,16 +62,12 @@ const inFolder = (folder: string): Disk => {
       return inFolder(other)
     },
     logOf: (address) => {
-      const database = new DatabaseSync(filename)
-      try {
-        const row = database.prepare("SELECT head, term FROM logs WHERE address = ?").get(address)
-        return { head: Number(row?.["head"] ?? 0), term: Number(row?.["term"] ?? 0) }
-      } catch {
-        // Nothing was ever written.
-        return { head: 0, term: 0 }
-      } finally {
-        database.close()
-      }
+      const row = read((database) => database.prepare("SELECT head, term FROM logs WHERE address = ?").get(address))
+      return { head: Number(row?.["head"] ?? 0), term: Number(row?.["term"] ?? 0) }
+    },
+    sessions: () => {
+      const rows = read((database) => database.prepare("SELECT id FROM sessions").all()) ?? []
+      return new Set(rows.map((row) => row["id"] as string))
     },
     dispose: () => Fs.rmSync(folder, { recursive: true, force: true })
   }

@@ -26,6 +26,8 @@ export class Book {
   readonly violations: Array<string> = []
   /** How often a request or notice ran. */
   readonly runs = new Map<number, number>()
+  /** When those ended that did so in time to be answered by their process. */
+  readonly ends = new Map<number, number>()
   readonly joins = new Map<string, number>()
   readonly leaves = new Map<string, Room.LeaveReason>()
   /** Who is a member, by room, in the process of now. */
@@ -42,6 +44,11 @@ export class Book {
   /** Another process begins: its rooms are empty. */
   begin(): void {
     this.members = new Map()
+  }
+
+  /** A process is killed: what had just ended may not be kept. */
+  end(now: number): void {
+    for (const [token, at] of this.ends) if (at === now) this.ends.delete(token)
   }
 
   in(key: string): Map<string, number> {
@@ -99,7 +106,10 @@ export const makeHall = (truth: Truth, book: Book, process: Process, pick: <A>(o
             if (runs > 1) book.violate("a request runs at most once")
             if (!book.in(key).has(member.id)) book.violate("only members are served")
           }
-          return Effect.map(Effect.orDie(work(member, token, deed)), (offset) => ({ token, offset }))
+          return Effect.map(Effect.orDie(work(member, token, deed)), (offset) => {
+            if (!process.isDead) book.ends.set(token, clock.currentTimeMillisUnsafe())
+            return { token, offset }
+          })
         })
 
       return Hall.of({

@@ -22,6 +22,8 @@ const occasions = [
   "recovered",
   "replayed",
   "recovered another life's",
+  "resumed after a restart",
+  "doubted",
   "synced",
   "lost",
   "stopped",

@@ -149,7 +149,8 @@ export class Players {
           note(`failed ${_tag}`)
           if (seat.isLeft && ["NotJoined", "Interrupted"].includes(_tag)) return
           // What was lost is said to be lost, and nothing else is.
-          const isBroken = tap.breaks > breaks || tap.session?.token === null || now() - sentAt >= 35_000
+          const isBroken = tap.breaks > breaks || tap.session?.token === null || now() - sentAt >= 35_000 ||
+            tap.doubted.has(payload.token)
           if (_tag === "ConnectionLost" && isBroken) return
           // A process was stopping while it ran, or when it came.
           if (["Interrupted", "RoomStopped"].includes(_tag) && processes.stops() > stops) return

@@ -65,6 +65,7 @@ export const make = Effect.fnUntraced(function*({ blank, keys, onKilled, random,
   const start = Effect.gen(function*() {
     process = { isDead: false }
     book.begin()
+    truth.begin(world.now(), disk.sessions())
     const scope = Scope.makeUnsafe()
     const layer = Engine.layer({
       rooms: [makeHall(truth, book, process, pick)],
@@ -100,6 +101,7 @@ export const make = Effect.fnUntraced(function*({ blank, keys, onKilled, random,
     url = nowhere
     stops++
     isStopping = true
+    truth.stops.set(truth.life, world.now())
     yield* end
     isStopping = false
     for (const key of disk.isDurable ? keys : []) {
@@ -112,6 +114,7 @@ export const make = Effect.fnUntraced(function*({ blank, keys, onKilled, random,
   const kill = Effect.gen(function*() {
     note("killed")
     process.isDead = true
+    book.end(world.now())
     url = nowhere
     const left = disk.copy()
     const state = truth.save(logOn(left))
@@ -130,7 +133,7 @@ export const make = Effect.fnUntraced(function*({ blank, keys, onKilled, random,
       note("restored")
       disk.dispose()
       disk = kept.disk
-      truth.restart(kept.state)
+      truth.restart(kept.state, true)
       kept = undefined
     } else if (choice < 4) {
       note("wiped")

@@ -44,6 +44,7 @@ interface Asked {
   readonly kind: "join" | "request" | "other"
   readonly seat: Seat | undefined
   readonly token: number
+  readonly isAgain: boolean
   readonly position: Frame.Position | null
   readonly couldContinue: boolean
 }
@@ -51,10 +52,15 @@ interface Asked {
 /** What the client was told of its session. */
 interface Session {
   readonly id: string
-  readonly life: number
+  /** That of its last welcome. */
+  life: number
+  /** That in which it began. */
+  readonly began: number
   token: string | null
   /** When its last connection was lost; undefined while there is one. */
   lostAt: number | undefined
+  /** Whether that was by a process that stopped. */
+  wasTold: boolean
   /** When the connection before this one was. */
   lostBefore: number | undefined
   /** What was sent under each number. */
@@ -80,6 +86,8 @@ export class Tap {
   readonly replaced: Array<{ readonly token: string; readonly session: string }> = []
   /** Rooms that the application has left at some time. */
   readonly hasLeft = new Set<string>()
+  /** Requests of which nobody knows any more whether they ran, and which it was told so. */
+  readonly doubted = new Set<number>()
   /** How often its session ended without it, by the time a request is made and answered. */
   breaks = 0
   isOnline = false
@@ -193,12 +201,31 @@ class Wire {
   private expectSession(): boolean | undefined {
     const { session } = this.tap
     const { now, truth, window } = this.world
-    if (session === undefined || session.token === null || session.life !== truth.life) return false
+    if (session === undefined || session.token === null) return false
+    if (session.life !== truth.life && !truth.sessions.has(session.id)) {
+      // What it had is on no disk any more; from where one process followed another, it must be.
+      return session.life < truth.unbroken ? false : this.expectInWindow(session)
+    }
+    // An older copy may not know the token, and may know a session that has ended since.
+    if (session.life < truth.unbroken) return now() > truth.startedAt + window + margin ? false : undefined
     if (session.isForfeit !== false) return session.isForfeit === true ? false : undefined
+    return this.expectInWindow(session)
+  }
+
+  private expectInWindow(session: Session): boolean | undefined {
+    const { now, truth, window } = this.world
     const lost = now() - session.lostAt!
-    if (lost > window + margin) return false
+    // A process that was killed has not noted when; the next one counts from its own beginning.
+    const since = session.life === truth.life ? lost : Math.min(lost, now() - truth.startedAt)
+    if (since > window + margin) return false
     // It is kept for who has a place, at least.
-    const isSeated = [...this.tap.seats.values()].some(({ memberId }) => this.tap.members.get(memberId) === session)
+    const isSeated = [...this.tap.seats.values()].some(({ memberId, place }) =>
+      this.tap.members.get(memberId) === session && place?.life === session.life
+    )
+    // One that stops takes everybody's place away, from who is lost meanwhile too.
+    const isStopping = session.life < truth.life &&
+      session.lostAt! >= (truth.stops.get(session.life) ?? Infinity) - margin
+    if (isStopping && !session.wasTold) return undefined
     return lost < window - margin && isSeated ? true : undefined
   }
 
@@ -235,7 +262,7 @@ class Wire {
       session.sent.set(seq, token)
     }
     if (ack >= seq) tap.violate("nothing is acknowledged before it is sent")
-    this.asked.set(ref, ask({ kind: "request", seat: this.channels.get(channel), token }))
+    this.asked.set(ref, ask({ kind: "request", seat: this.channels.get(channel), token, isAgain: again === true }))
   }
 
   // ------------------------------------------------------------- the server
@@ -286,7 +313,10 @@ class Wire {
     if (this.goesOn === false && resumed) {
       tap.violate("a session ends with its window, its process, or a token used again")
     }
-    if (former !== undefined && former.life !== world.truth.life && former.id === id) tap.violate("a name is new")
+    if (resumed && former.life !== world.truth.life) {
+      world.note(former.life < world.truth.unbroken ? "resumed from an older copy" : "resumed after a restart")
+      former.life = world.truth.life
+    }
     world.note(resumed ? "resumed" : former === undefined ? "came" : "begun anew")
     if (resumed) {
       if (former.token !== null) tap.replaced.push({ token: former.token, session: id })
@@ -301,8 +331,10 @@ class Wire {
     tap.session = {
       id,
       life,
+      began: life,
       token: resume,
       lostAt: undefined,
+      wasTold: false,
       lostBefore: undefined,
       sent: new Map(),
       lastSeq: 0,
@@ -329,7 +361,7 @@ class Wire {
       note(frame.recovered ? "recovered" : "synced")
       if (frame.recovered && place.life !== truth.life) note("recovered another life's")
       if (frame.recovered && offset < truth.head(seat.key)) note("replayed")
-      const wasMember = tap.members.get(seat.memberId) === tap.session
+      const wasMember = place.life === truth.life && tap.members.get(seat.memberId) === tap.session
       if (wasMember && this.goesOn === true && seat.memberId !== frame.memberId) tap.violate("a member stays who it is")
       if (!this.resumed && seat.memberId === frame.memberId) tap.violate("another session is another member")
     }
@@ -399,11 +431,23 @@ class Wire {
     if (asked === undefined || !this.asked.delete(ref)) return tap.violate("each reference has one answer")
     const tag = error._tag
     this.world.note(`error ${tag}`)
+    if (tag === "ConnectionLost" && asked.isAgain) return this.doubted(asked, error)
     if (this.isDraining && (tag === "RoomStopped" || tag === "Interrupted")) return
     // It has left in the meantime.
     const isLeft = asked.seat === undefined || asked.seat.isLeft
     if (isLeft && (tag === "NotJoined" || tag === "Interrupted")) return
     tap.violate(`nothing is refused: a ${asked.kind} with ${tag}`)
+  }
+
+  /** Nobody knows whether it ran. */
+  private doubted({ token }: Asked, error: Frame.ServerFrames["error"]["error"]): void {
+    const { tap, world: { book, note, truth } } = this
+    const session = tap.session!
+    note("doubted")
+    tap.doubted.add(token)
+    if (!(error as { readonly mayHaveRun?: boolean }).mayHaveRun) tap.violate("what may have run is said to")
+    if (session.began === session.life) tap.violate("a process knows what became of what it was asked")
+    if (book.ends.has(token) && session.began >= truth.unbroken) tap.violate("what was answered is answered again")
   }
 
   // ------------------------------------------------------------- the end
@@ -414,7 +458,9 @@ class Wire {
     const { tap } = this
     tap.isOnline = false
     if (![1000, 1006, 1012].includes(code)) tap.violate(`nobody is disconnected: ${code} ${reason}`)
-    if (tap.session !== undefined && tap.session.lostAt === undefined) tap.session.lostAt = this.world.now()
+    if (tap.session === undefined || tap.session.lostAt !== undefined) return
+    tap.session.lostAt = this.world.now()
+    tap.session.wasTold = code === 1012
   }
 }
 
@@ -425,6 +471,7 @@ const ask = (asked: Partial<Asked>): Asked => ({
   kind: "other",
   seat: undefined,
   token: 0,
+  isAgain: false,
   position: null,
   couldContinue: false,
   ...asked

@@ -38,6 +38,14 @@ export class Truth {
   readonly retention: Retention
   /** Rises with every process. */
   life = 0
+  /** When it began. */
+  startedAt = 0
+  /** The first of the lives that went on, each where the one before it had ended. */
+  unbroken = 0
+  /** When each life was told to stop that was. */
+  readonly stops = new Map<number, number>()
+  /** The sessions that were on the disk when it began. */
+  sessions: ReadonlySet<string> = new Set()
   private lines = new Map<string, { events: Array<Event>; ends: Map<number, Committed> }>()
 
   constructor(retention: Retention) {
@@ -88,6 +96,12 @@ export class Truth {
 
   // ------------------------------------------------------------- processes
 
+  /** The process of now begins with these sessions. */
+  begin(now: number, sessions: ReadonlySet<string>): void {
+    this.startedAt = now
+    this.sessions = sessions
+  }
+
   /** What a disk holds at this moment; of each log, events up to the head that is on it. */
   save(logOf: (key: string) => Committed): State {
     const state = new Map<string, Line>()
@@ -101,9 +115,10 @@ export class Truth {
     return state
   }
 
-  /** Another process starts from what is on its disk; without one, from nothing. */
-  restart(state: State | undefined): void {
+  /** Another process starts from what is on its disk; without one, from nothing. An older copy is not where it ended. */
+  restart(state: State | undefined, isOlder = false): void {
     this.life++
+    if (state === undefined || isOlder) this.unbroken = this.life
     this.lines = new Map(
       [...state ?? []].map(([key, { ends, events }]) => [key, { events: [...events], ends: new Map(ends) }])
     )

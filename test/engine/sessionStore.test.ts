@@ -16,9 +16,12 @@ const makeStore = () => {
   const isOver = ({ header: { expiresAt } }: { readonly header: SessionHeader }, now: number) =>
     expiresAt !== undefined && expiresAt <= now
   const store: SessionStore = {
-    open: (now, expiresAt) => {
+    open: (now, expiresAt, most) => {
       store.expire(now)
       for (const row of rows.values()) row.header = { ...row.header, expiresAt: row.header.expiresAt ?? expiresAt }
+      const expiry = (id: string) => rows.get(id)!.header.expiresAt!
+      const ids = [...rows.keys()].reverse().sort((one, other) => expiry(other) - expiry(one))
+      for (const id of ids.slice(most)) rows.delete(id)
     },
     load: (id, now) => {
       const row = rows.get(id)
