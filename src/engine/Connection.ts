@@ -185,7 +185,6 @@ export class Connection implements Transport.SocketHandler, Beating, Holder, Own
   shut({ code, name }: CloseCode.CloseCode, reason = name): void {
     if (this.closed) return
     this.shared.sessions.part(this.session, code)
-    this.outbox.close()
     this.shared.closing.add(this)
     this.finish()
     this.socket.close(code, reason)

@@ -194,13 +194,7 @@ export class Room {
     const { session: { outbox }, subscription } = member
     // Its client is away, and gets a snapshot when it comes back.
     if (subscription === undefined) return
-    const synced = outbox.codec.encode({
-      _tag: "synced",
-      channel: this.channel.id,
-      position,
-      reason,
-      snapshot
-    })
+    const synced = outbox.codec.encode({ _tag: "synced", channel: this.channel.id, position, reason, snapshot })
     if (synced.bytes > this.core.limits.replyBytes) {
       this.actor.controlUnsafe(new Leave(member, "kicked", "its snapshot is too large"))
       return
