@@ -40,7 +40,7 @@ export interface SessionStore {
   readonly load: (id: string, now: number) => SessionRecord | undefined
   /** Puts a session, or its new state. Answers stay. */
   readonly save: (session: SessionHeader) => void
-  /** Adds an answer to a session that was saved, and raises its `lastSeq` to this number if it is lower. */
+  /** Adds an answer to a session that was saved, and raises its `lastSeq` to this number if it is lower. Ignored once it has ended. */
   readonly answer: (id: string, seq: number, answer: Encoded) => void
   /** Forgets the answers up to this number. */
   readonly acknowledge: (id: string, ack: number) => void

@@ -33,7 +33,8 @@ const statements = {
   answers: "SELECT seq, bytes, kind, data FROM answers WHERE session = ? ORDER BY seq",
   save: `INSERT INTO sessions (id, tokens, subject, protocol, expires) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id)
     DO UPDATE SET tokens = excluded.tokens, subject = excluded.subject, expires = excluded.expires`,
-  answer: "INSERT OR REPLACE INTO answers (session, seq, bytes, kind, data) VALUES (?, ?, ?, ?, ?)",
+  answer: `INSERT OR REPLACE INTO answers (session, seq, bytes, kind, data)
+    SELECT id, ?, ?, ?, ? FROM sessions WHERE id = ?`,
   raise: "UPDATE sessions SET last = max(last, ?) WHERE id = ?",
   acknowledge: "DELETE FROM answers WHERE session = ? AND seq <= ?",
   remove: "DELETE FROM sessions WHERE id = ?"
@@ -71,7 +72,7 @@ export const make = (database: DatabaseSync): SessionStore => {
     save: ({ expiresAt, id, protocol, subject, tokens }: SessionHeader) =>
       void sql.save.run(id, JSON.stringify(tokens), subject ?? null, protocol, expiresAt ?? null),
     answer: (id, seq, { bytes, data, kind }) => {
-      sql.answer.run(id, seq, bytes, kind ?? null, data)
+      sql.answer.run(seq, bytes, kind ?? null, data, id)
       sql.raise.run(seq, id)
     },
     acknowledge: (id, ack) => void sql.acknowledge.run(id, ack),

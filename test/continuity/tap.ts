@@ -432,7 +432,9 @@ class Wire {
     const tag = error._tag
     this.world.note(`error ${tag}`)
     if (tag === "ConnectionLost" && asked.isAgain) return this.doubted(asked, error)
-    if (this.isDraining && (tag === "RoomStopped" || tag === "Interrupted")) return
+    // A process that stopped may have answered so, and the one after it knows.
+    const isStopped = this.isDraining || (asked.isAgain && tap.session!.began < tap.session!.life)
+    if (isStopped && (tag === "RoomStopped" || tag === "Interrupted")) return
     // It has left in the meantime.
     const isLeft = asked.seat === undefined || asked.seat.isLeft
     if (isLeft && (tag === "NotJoined" || tag === "Interrupted")) return

@@ -198,6 +198,12 @@ describe("the sessions in a store", () => {
       })
   )
 
+  it("take no answer of a session that has ended, and do not fail of it", () => {
+    const store = SqliteSessions.make(new DatabaseSync(":memory:"))
+    store.answer("gone", 1, { data: "[]", bytes: 2 })
+    assert.isUndefined(store.load("gone", 0))
+  })
+
   it("are cut down to as many as may be when an engine begins", () => {
     const database = new DatabaseSync(":memory:")
     const store = SqliteSessions.make(database)

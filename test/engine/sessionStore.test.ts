@@ -35,7 +35,8 @@ const makeStore = () => {
       else row.header = structuredClone(header)
     },
     answer: (id, seq, answer) => {
-      const row = rows.get(id)!
+      const row = rows.get(id)
+      if (row === undefined) return
       row.answers.set(seq, answer)
       row.lastSeq = Math.max(row.lastSeq, seq)
     },
