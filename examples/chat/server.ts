@@ -29,7 +29,13 @@ const ChatLive = Chat.toLayer((room) => ({
   Typing: ({ member }) => room.emit("Typing", { from: member.presence.name }, { except: member })
 }), { history: { capacity: 1_000, timeToLive: "10 minutes" } })
 
-Engine.layer({ path: "/live", rooms: [ChatLive], fetch: page }).pipe(
+Engine.layer({
+  path: "/live",
+  rooms: [ChatLive],
+  fetch: page,
+  // A page that is closed may be one that is loaded again. So long its name is taken, and its person seems to be there.
+  limits: { sessionWindow: 20_000 }
+}).pipe(
   Layer.provide(Runtime.layerConfig),
   Layer.launch,
   Runtime.runMain

@@ -114,10 +114,13 @@ export const finishMillis = 5_000
 
 /** Crashes charged to one session, by all its rooms together, with the last of which its connection is closed with 4500. */
 export const chargedCrashes = 3
+
 /** What is held back for one member while its state is being made or it catches up, beside what is in the log. */
 export const heldFrames = 1_024
+/** The same in bytes. */
 export const heldBytes = 1 * MiB
 
 /** What is read from a log at once, and what a page of history has at most. */
 export const pageEvents = 256
+/** The same in bytes. */
 export const pageBytes = 64 * KiB

@@ -108,7 +108,13 @@ export class Visitor {
     }
   }
 
+  /** Leaves the room. Closing the page does not: it could be loaded again. */
   async leave(): Promise<void> {
+    await this.page.getByRole("button", { name: "Leave" }).click()
+    await this.page.getByLabel("Your name").waitFor()
+  }
+
+  async close(): Promise<void> {
     await this.page.context().close()
   }
 }
