@@ -204,10 +204,15 @@ class Wire {
     if (session === undefined || session.token === null) return false
     if (session.life !== truth.life && !truth.sessions.has(session.id)) {
       // What it had is on no disk any more; from where one process followed another, it must be.
-      return session.life < truth.unbroken ? false : this.expectInWindow(session)
+      return session.life < truth.unbroken ? false : this.expectUnlessForfeit(session)
     }
     // An older copy may not know the token, and may know a session that has ended since.
     if (session.life < truth.unbroken) return now() > truth.startedAt + window + margin ? false : undefined
+    return this.expectUnlessForfeit(session)
+  }
+
+  /** A thief may have ended it in the process before, of which the later one has the file. */
+  private expectUnlessForfeit(session: Session): boolean | undefined {
     if (session.isForfeit !== false) return session.isForfeit === true ? false : undefined
     return this.expectInWindow(session)
   }
