@@ -7,6 +7,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 import type { Entry, Log, LogStore, Page, Retention, Transaction } from "../engine/LogStore.ts"
 import type { Encoded } from "../wire/Codec.ts"
+import { prepare } from "./statements.ts"
 
 const schema = `
   CREATE TABLE IF NOT EXISTS logs (
@@ -82,7 +83,7 @@ export class SqliteLogs implements LogStore {
     this.era = Math.floor(now)
     this.maxBytes = maxBytes
     database.exec(schema)
-    this.sql = Object.fromEntries(Object.entries(statements).map(([name, sql]) => [name, database.prepare(sql)])) as any
+    this.sql = prepare(database, statements)
     this.sql.expire.run(now)
     this.sql.forget.run(now - forgetAfter)
     this.count()

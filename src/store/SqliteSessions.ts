@@ -4,6 +4,7 @@
 import type { DatabaseSync } from "node:sqlite"
 import type { SessionHeader, SessionRecord, SessionStore } from "../engine/SessionStore.ts"
 import type { Encoded } from "../wire/Codec.ts"
+import { prepare } from "./statements.ts"
 
 const schema = `
   CREATE TABLE IF NOT EXISTS sessions (
@@ -47,9 +48,7 @@ const encoded = ({ bytes, data, kind }: Row): Encoded => ({ data, bytes, ...kind
 /** Keeps sessions in a database whose foreign keys are on. */
 export const make = (database: DatabaseSync): SessionStore => {
   database.exec(schema)
-  const sql = Object.fromEntries(
-    Object.entries(statements).map(([name, text]) => [name, database.prepare(text)])
-  ) as { readonly [name in keyof typeof statements]: ReturnType<DatabaseSync["prepare"]> }
+  const sql = prepare(database, statements)
   return {
     open: (now, expiresAt, most) => {
       sql.expire.run(now)
