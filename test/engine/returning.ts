@@ -1,13 +1,10 @@
 /** A client that loses its connection and comes back, in a few words. */
-import { it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import type * as Room from "../../src/contract/Room.ts"
 import type * as Engine from "../../src/engine/Engine.ts"
 import type * as Frame from "../../src/wire/Frame.ts"
-import { memory, type Options, serve, type World } from "./harness.ts"
-import { makeLab, News, type Script } from "./lab.ts"
+import type { World } from "./harness.ts"
 import type { Peer } from "./peer.ts"
-import { settle } from "./stage.ts"
+import { labTest, settle } from "./stage.ts"
 
 type Joined = Frame.ServerFrames["joined"]
 type Welcome = Frame.ServerFrames["welcome"]
@@ -128,23 +125,11 @@ export interface Stage extends World {
 }
 
 /** A test of sessions, with a room that does what the script says. */
-export const sessionTest = (
-  sentence: string,
-  script: Script,
-  body: (stage: Stage) => Effect.Effect<void, unknown, Scope.Scope | Engine.Engine>,
-  room?: Room.Options,
-  options: Partial<Options> = {}
-) =>
-  it.effect(sentence, () => {
-    const { layer, trace } = makeLab(script, room)
-    return serve(memory, { rooms: [layer, News], ...options })((world) =>
-      body({
-        ...world,
-        trace,
-        // Whoever comes and goes has done so.
-        pass: (millis) => Effect.andThen(Effect.andThen(settle, world.pass(millis)), settle),
-        stats: world.engine.stats,
-        client: (credentials) => Effect.map(world.peer(credentials), (peer) => new Client(world, peer, credentials))
-      })
-    )
-  })
+export const sessionTest = labTest((world, trace): Stage => ({
+  ...world,
+  trace,
+  // Whoever comes and goes has done so.
+  pass: (millis) => Effect.andThen(Effect.andThen(settle, world.pass(millis)), settle),
+  stats: world.engine.stats,
+  client: (credentials) => Effect.map(world.peer(credentials), (peer) => new Client(world, peer, credentials))
+}))

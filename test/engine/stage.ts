@@ -25,29 +25,31 @@ export interface Member {
 /** Lets everything run that can run without time passing. */
 export const settle = Effect.forEach(Array.from({ length: 60 }), () => Effect.yieldNow, { discard: true })
 
-/** A test with a room that does what the script says. */
-export const roomTest = (
+/** A kind of test, with a room that does what the script says; `staged` gives each its stage. */
+export const labTest = <S>(staged: (world: World, trace: Array<string>) => S) =>
+(
   sentence: string,
   script: Script,
-  body: (stage: Stage) => Effect.Effect<void, unknown, Scope.Scope | Engine.Engine>,
+  body: (stage: S) => Effect.Effect<void, unknown, Scope.Scope | Engine.Engine>,
   room?: Room.Options,
   options: Partial<Options> = {}
 ) =>
   it.effect(sentence, () => {
     const { layer, trace } = makeLab(script, room)
-    return serve(memory, { rooms: [layer, News], ...options })((world) =>
-      body({
-        ...world,
-        trace,
-        settle,
-        member: Effect.fnUntraced(function*(name: string, key = "a") {
-          const peer = yield* world.peer()
-          const { channel, memberId, position } = yield* peer.join("lab", key, { name })
-          return { peer, channel, memberId, position, do: (what) => peer.sendRequest(channel, "Do", { what }) }
-        })
-      })
-    )
+    return serve(memory, { rooms: [layer, News], ...options })((world) => body(staged(world, trace)))
   })
+
+/** A test with a room that does what the script says. */
+export const roomTest = labTest((world, trace): Stage => ({
+  ...world,
+  trace,
+  settle,
+  member: Effect.fnUntraced(function*(name: string, key = "a") {
+    const peer = yield* world.peer()
+    const { channel, memberId, position } = yield* peer.join("lab", key, { name })
+    return { peer, channel, memberId, position, do: (what) => peer.sendRequest(channel, "Do", { what }) }
+  })
+}))
 
 export const say = (room: LabRoom, text: string) => Effect.asVoid(room.emit("Said", { text }))
 export const texts = (peer: Peer) => peer.events().map((payload) => (payload as { readonly text: string }).text)
