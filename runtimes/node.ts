@@ -1,5 +1,5 @@
 /**
- * The transport on Node: `node:http`, and `ws` for the WebSockets.
+ * The transport on Node: `node:http`, and WebSockets on the connections that it upgrades.
  */
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -35,10 +35,14 @@ const serve = ({ tls }: Shim.Where, acceptor: Transport.Acceptor) => {
   const server = tls === undefined
     ? Http.createServer(options, listener)
     : Https.createServer({ ...options, cert: tls.cert, key: tls.key }, listener)
+  // One function for all of them.
+  const untrack = function(this: RawSocket) {
+    connections.delete(this)
+  }
   const track = (raw: RawSocket) => {
     connections.add(raw)
     raw.on("error", constVoid)
-    raw.on("close", () => connections.delete(raw))
+    raw.on("close", untrack)
   }
   server.on("connection", track)
   server.on("secureConnection", track)

@@ -1,22 +1,31 @@
 /**
- * WebSockets on Node: from an upgrade to an open socket, with `ws`.
+ * The opening handshake on Node: RFC 6455 section 4.2, on the requests of `node:http`.
  */
-import { constVoid } from "effect/Function"
+import { hash } from "node:crypto"
 import * as Http from "node:http"
 import type { Socket as RawSocket } from "node:net"
 import type { Duplex } from "node:stream"
-import { WebSocket, WebSocketServer } from "ws"
 import type * as Transport from "../src/engine/Transport.ts"
-import * as NodeFrame from "./nodeFrame.ts"
 import * as NodeHttp from "./nodeHttp.ts"
+import * as NodeSocket from "./nodeSocket.ts"
 import * as Shim from "./shim.ts"
 
 export const isUpgrade = (request: Http.IncomingMessage): boolean =>
   request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket"
 
-const toUpgradeRequest = (request: Http.IncomingMessage): Transport.UpgradeRequest => {
+/** Copied from the list as it came, which Node's own objects of headers drop some of. */
+const headersOf = ({ rawHeaders }: Http.IncomingMessage): Record<string, string> => {
   const headers: Record<string, string> = Object.create(null)
-  for (const [name, values] of Object.entries(request.headersDistinct)) headers[name] = values!.join(", ")
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!.toLowerCase()
+    const value = rawHeaders[index + 1]!
+    headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`
+  }
+  return headers
+}
+
+const toUpgradeRequest = (request: Http.IncomingMessage): Transport.UpgradeRequest => {
+  const headers = headersOf(request)
   return {
     method: request.method!,
     url: request.url!,
@@ -27,38 +36,7 @@ const toUpgradeRequest = (request: Http.IncomingMessage): Transport.UpgradeReque
   }
 }
 
-/** One socket. A class, since what each would close over is the same for all. */
-class NodeSocket implements Transport.Socket {
-  readonly tickEnd = Shim.tickEnd
-  private readonly ws: WebSocket
-  private readonly raw: RawSocket
-  constructor(ws: WebSocket, raw: RawSocket) {
-    this.ws = ws
-    this.raw = raw
-  }
-  send(data: string | Uint8Array<ArrayBuffer>): void {
-    // Beside `ws`, which has no queue of its own without compression, and writes the header of a frame on its own.
-    if (this.ws.readyState === WebSocket.OPEN) this.raw.write(NodeFrame.of(data))
-  }
-  bufferedAmount(): number {
-    return this.raw.writableLength
-  }
-  close(code: number, reason: string): void {
-    this.ws.close(code, reason)
-    this.ws.resume() // The answer to the close frame must be read.
-  }
-  pause(): void {
-    this.ws.pause()
-  }
-  resume(): void {
-    this.ws.resume()
-  }
-  terminate(): void {
-    this.ws.terminate()
-  }
-}
-
-const refuse = (refusal: Transport.Refusal, request: Http.IncomingMessage, raw: RawSocket) => {
+const refuse = (refusal: Omit<Transport.Refusal, "_tag">, request: Http.IncomingMessage, raw: RawSocket) => {
   const out = new Http.ServerResponse(request)
   out.shouldKeepAlive = false
   out.assignSocket(raw)
@@ -68,40 +46,40 @@ const refuse = (refusal: Transport.Refusal, request: Http.IncomingMessage, raw: 
   out.end(body)
 }
 
-/** A function of its own, so that what listens for the life of a socket does not keep its upgrade request alive. */
-const opened = (ws: WebSocket, raw: RawSocket, socket: Shim.Open) => {
-  ws.on(
-    "message",
-    (data: Buffer, isBinary) =>
-      socket.handler.message(isBinary ? new Uint8Array(data.buffer, data.byteOffset, data.length) : data.toString())
-  )
-  ws.on("close", (code, reason) => socket.close(code, reason.toString()))
-  ws.on("error", constVoid)
-  raw.on("drain", () => socket.handler.drain())
+const version = "13"
+const isKey = /^[+/0-9A-Za-z]{22}==$/
+/** Section 1.3. */
+const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+/** What is wrong with the handshake itself, if anything is. */
+const mistake = ({ headers }: Transport.UpgradeRequest): Omit<Transport.Refusal, "_tag"> | undefined => {
+  if (headers["sec-websocket-version"] !== version) {
+    return { status: 426, headers: { "sec-websocket-version": version }, body: "the version of WebSocket is 13\n" }
+  }
+  if (!isKey.test(headers["sec-websocket-key"] ?? "")) return { status: 400, body: "no valid Sec-WebSocket-Key\n" }
+  return undefined
+}
+
+const answer = (request: Transport.UpgradeRequest, protocol: string | undefined): string => {
+  const accept = hash("sha1", request.headers["sec-websocket-key"] + guid, "base64")
+  const chosen = protocol === undefined ? "" : `Sec-WebSocket-Protocol: ${protocol}\r\n`
+  return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+    `Sec-WebSocket-Accept: ${accept}\r\n${chosen}\r\n`
 }
 
 /** What a server calls for an upgrade. */
 export type OnUpgrade = (request: Http.IncomingMessage, raw: Duplex, head: Buffer) => void
 
 /** Makes what handles the upgrades of one engine. Somebody else must listen for the errors of the connection. */
-export const make = ({ acceptor, sockets }: Shim.Serving): OnUpgrade => {
-  let protocol: string | undefined
-  const wss = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: acceptor.maxMessageBytes,
-    // Called synchronously by `handleUpgrade`, and only if the client offered any.
-    handleProtocols: () => protocol ?? false
-  })
-  return (request, stream, head) => {
-    const raw = stream as RawSocket
-    const verdict = acceptor.upgrade(toUpgradeRequest(request))
-    if (verdict._tag === "Refusal") return refuse(verdict, request, raw)
-    protocol = verdict.protocol
-    wss.handleUpgrade(request, raw, head, (ws) => {
-      const socket = new NodeSocket(ws, raw)
-      opened(ws, raw, new Shim.Open(sockets, verdict.open(socket), socket))
-    })
-  }
+export const make = (serving: Shim.Serving): OnUpgrade => (incoming, stream, head) => {
+  const raw = stream as RawSocket
+  const request = toUpgradeRequest(incoming)
+  const verdict = serving.acceptor.upgrade(request)
+  if (verdict._tag === "Refusal") return refuse(verdict, incoming, raw)
+  const wrong = mistake(request)
+  if (wrong !== undefined) return refuse(wrong, incoming, raw)
+  // The peer has gone meanwhile.
+  if (!raw.readable || !raw.writable) return void raw.destroy()
+  raw.write(answer(request, verdict.protocol), "latin1")
+  NodeSocket.open(raw, head, verdict, serving)
 }

@@ -1,0 +1,47 @@
+/**
+ * What only Node's transport has to see to itself: pings that nobody waits for, and the version of the protocol.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { layer } from "../../runtimes/node.ts"
+import { serve } from "../contract/transport.ts"
+import { frame, openRaw, until } from "../contract/transportClient.ts"
+
+const pingOf = (index: number) => `${index}`.padEnd(125)
+
+describe("a WebSocket on Node", () => {
+  it.live(
+    "answers the newest ping of a peer that does not read, and holds no more than 64 KiB for it",
+    () =>
+      Effect.gen(function*() {
+        const { address, sockets } = yield* serve()
+        const client = yield* openRaw(address)
+        client.stall()
+        const count = 150_000
+        let most = 0
+        for (let from = 0; from < count; from += 1_000) {
+          client.write(Buffer.concat(Array.from({ length: 1_000 }, (_, index) => frame(9, pingOf(from + index)))))
+        }
+        client.send("read")
+        yield* until("the server has read everything", () => {
+          most = Math.max(most, sockets[0]!.socket.bufferedAmount())
+          return sockets[0]!.messages.length > 0
+        })
+        assert.isAbove(most, 0, "more was asked for than the system takes")
+        assert.isAtMost(most, 64 * 1024 + 127)
+        client.unstall()
+        yield* until("the last one is answered", () => client.pongs.at(-1) === pingOf(count - 1))
+        assert.isBelow(client.pongs.length, count)
+      }).pipe(Effect.scoped, Effect.provide(layer({ port: 0 }))),
+    30_000
+  )
+
+  it.live("refuses another version of the protocol, and says which one it speaks", () =>
+    Effect.gen(function*() {
+      const { address, sockets } = yield* serve()
+      const client = yield* openRaw(address, "/", { "Sec-WebSocket-Version": "8" })
+      assert.deepStrictEqual([client.status, client.headers.get("sec-websocket-version")], [426, "13"])
+      const bad = yield* openRaw(address, "/", { "Sec-WebSocket-Key": "dGhlIHNhbXBsZQ==" })
+      assert.deepStrictEqual([bad.status, sockets.length], [400, 0])
+    }).pipe(Effect.scoped, Effect.provide(layer({ port: 0 }))))
+})
