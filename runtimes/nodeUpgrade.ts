@@ -10,10 +10,14 @@ import * as NodeHttp from "./nodeHttp.ts"
 import * as NodeSocket from "./nodeSocket.ts"
 import * as Shim from "./shim.ts"
 
-export const isUpgrade = (request: Http.IncomingMessage): boolean =>
-  request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket"
+/** Looked for in the list as it came: Node makes its objects of headers only when they are asked for. */
+export const isUpgrade = ({ method, rawHeaders }: Http.IncomingMessage): boolean => {
+  if (method !== "GET") return false
+  const index = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === "upgrade")
+  return index >= 0 && rawHeaders[index + 1]!.toLowerCase() === "websocket"
+}
 
-/** Copied from the list as it came, which Node's own objects of headers drop some of. */
+/** All of them; Node's own objects drop some. */
 const headersOf = ({ rawHeaders }: Http.IncomingMessage): Record<string, string> => {
   const headers: Record<string, string> = Object.create(null)
   for (let index = 0; index < rawHeaders.length; index += 2) {

@@ -75,7 +75,7 @@ export abstract class Cell<M, C> implements Resident {
   /** Starts an instance; to be called in a turn. */
   start(): void {
     if (this.state === "stopping" || this.state === "stopped") return
-    this.work(Effect.suspend(() => this.init()), (exit) => {
+    this.work(this.init(), (exit) => {
       if (this.mustFinish) return this.finish()
       if (exit._tag === "Failure") return this.crash(exit.cause)
       this.behavior = exit.value
@@ -89,9 +89,13 @@ export abstract class Cell<M, C> implements Resident {
   /** Makes an instance. One that is made at once has acquired nothing, and so needs no scope. */
   private init(): Effect.Effect<Behavior<M, C>, unknown> {
     this.instance = undefined
-    const init = this.options.init(this.self)
-    if (Exit.isExit(init)) return init as Exit.Exit<Behavior<M, C>, unknown>
-    return Effect.provideService(init, Scope.Scope, this.instance = Scope.makeUnsafe())
+    try {
+      const init = this.options.init(this.self)
+      if (Exit.isExit(init)) return init as Exit.Exit<Behavior<M, C>, unknown>
+      return Effect.provideService(init, Scope.Scope, this.instance = Scope.makeUnsafe())
+    } catch (defect) {
+      return Effect.die(defect)
+    }
   }
 
   /** The actor that this is. */
@@ -218,6 +222,8 @@ export abstract class Cell<M, C> implements Resident {
       this.working = false
       done(exit)
     }
+    // What has ended needs no fiber.
+    if (Exit.isExit(effect)) return end(effect as Exit.Exit<A, unknown>)
     const fiber = Effect.runForkWith(this.context)(effect, options)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return end(exit)

@@ -94,7 +94,7 @@ export const makeInstance = (
     })
   }
 
-  const presenceOf = Effect.fnUntraced(function*(
+  const presenceOf = Effect.fnUntracedEager(function*(
     session: Session,
     memberId: string,
     payload: unknown,
@@ -103,7 +103,7 @@ export const makeInstance = (
     const join = handler("join")
     if (join === undefined) return { presence: undefined, wirePresence: undefined }
     const identified = { payload, memberId, cause, "~heddle/Identity/identities": session.identities }
-    const presence = yield* provide(session, Effect.suspend(() => call("join", join, identified)))
+    const presence = yield* provide(session, call("join", join, identified))
     const wirePresence = yield* Effect.fromResult(room.encodePresence(presence))
     return { presence, wirePresence }
   })
@@ -112,13 +112,13 @@ export const makeInstance = (
     const snapshot = handler("snapshot")
     if (snapshot === undefined || contract.snapshot === undefined) return Effect.succeed(null)
     const { encode } = contract.snapshot
-    return provide(member.session, Effect.suspend(() => call("snapshot", snapshot, { member }))).pipe(
-      Effect.flatMap((value) => Effect.fromResult(encode(value))),
-      Effect.orDie
+    return provide(member.session, call("snapshot", snapshot, { member })).pipe(
+      Effect.flatMapEager((value) => Effect.fromResult(encode(value))),
+      Effect.catchEager(Effect.die)
     )
   }
 
-  const welcome = Effect.fnUntraced(function*(message: Join, member: RoomMember) {
+  const welcome = Effect.fnUntracedEager(function*(message: Join, member: RoomMember) {
     // Taken before the snapshot is made: what is emitted meanwhile is held back and follows the answer.
     const { position } = room.channel
     room.subscribe(message, member)
@@ -138,7 +138,7 @@ export const makeInstance = (
     return welcome(message, member)
   }
 
-  const join = Effect.fnUntraced(function*(message: Join) {
+  const join = Effect.fnUntracedEager(function*(message: Join) {
     const { memberId, payload, session } = message
     const cancelled = message.cancelled ?? room.late
     if (cancelled !== undefined) {

@@ -13,14 +13,27 @@ export interface Tokens {
   readonly hash: (secret: string) => string
 }
 
+const secretBytes = 18
+
 /** Where secrets come from: by default 144 random bits of the operating system, and SHA-256. */
 export const Tokens: Context.Reference<Tokens> = Context.Reference<Tokens>("heddle/engine/Tokens", {
   defaultValue: () => {
     // Not imported: contracts come from the same package, and are bundled for browsers.
-    const { createHash, randomBytes } = globalThis.process.getBuiltinModule("node:crypto")
+    const { hash, randomFillSync } = globalThis.process.getBuiltinModule("node:crypto")
+    // Asking the system costs more than what it gives: so much is asked for at once, and used once.
+    const pool = globalThis.Buffer.alloc(secretBytes * 128)
+    let at = pool.length
     return {
-      make: () => randomBytes(18).toString("base64url"),
-      hash: (secret) => createHash("sha256").update(secret).digest("base64url")
+      make: () => {
+        if (at === pool.length) {
+          randomFillSync(pool)
+          at = 0
+        }
+        const secret = pool.toString("base64url", at, at + secretBytes)
+        pool.fill(0, at, at += secretBytes)
+        return secret
+      },
+      hash: (secret) => hash("sha256", secret, "base64url")
     }
   }
 })
