@@ -233,6 +233,23 @@ describe("a join that was sent with a hello", () => {
       assert.deepStrictEqual(asked(second), [["hello", "cellar"]], "and nothing is left or cancelled")
     }))
 
+  it.effect("and given up before the next socket opens is forgotten: its address is free, and its reference is another's", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* start()
+      const joining = yield* join(client, "lobby")
+      yield* join(client, "cellar")
+      const first = yield* opens(server)
+      first.close(1006)
+      yield* TestClock.adjust("5 seconds")
+      const second = yield* server.accept
+      yield* Fiber.interrupt(joining)
+      yield* join(client, "lobby")
+      second.open()
+      second.welcome()
+      yield* settled
+      assert.deepStrictEqual(asked(second), [["hello", "cellar", "lobby"]])
+    }))
+
   it.effect("has its time from the welcome on", () =>
     Effect.gen(function*() {
       const { client, server } = yield* start({ requestTimeout: "2 seconds" })
