@@ -13,7 +13,7 @@ export interface Pending {
 
 interface Owed {
   readonly pending: Pending
-  readonly deadline: number
+  deadline: number
   isAbandoned: boolean
 }
 
@@ -36,10 +36,17 @@ export class Answers {
     return this.lastRef + 1
   }
 
-  /** The next reference was sent; answers until when it may take. */
+  /** The next reference was sent; answers until when it may take. Sent at Infinity, its time has yet to begin. */
   owe(pending: Pending, now: number): number {
     const deadline = now + this.millis
     this.owed.set(++this.lastRef, { pending, deadline, isAbandoned: pending.timedOut === undefined })
+    return deadline
+  }
+
+  /** The time of all that is owed begins; answers until when it may take. */
+  begin(now: number): number {
+    const deadline = now + this.millis
+    for (const owed of this.owed.values()) owed.deadline = deadline
     return deadline
   }
 

@@ -206,8 +206,10 @@ export class Core implements Owner {
       resume: session.resume,
       codec,
       now: this.now,
+      limits: this.limits,
       answerMillis,
       wakeBy: (at) => this.alarm.by(at),
+      onGreeting: () => this.memberships.sendWanted(this.link!),
       onWelcome: this.onWelcome,
       onFrame: this.onFrame,
       onHandled: this.settle,
@@ -230,9 +232,13 @@ export class Core implements Owner {
   private readonly onWelcome = (welcome: Welcome): void => {
     this.limits = welcome.limits
     Watched.set(this.options.state, { _tag: "online" })
-    if (this.options.session.welcome(welcome)) this.requests.resume(welcome.seq ?? 0)
-    else this.restart()
-    for (const channel of this.channels.values()) this.memberships.want(channel)
+    const { session } = this.options
+    // Without one before there is nothing to begin again, and what is wanted may have been asked for with the hello.
+    const wasNone = session.resume === null
+    if (session.welcome(welcome)) {
+      this.requests.resume(welcome.seq ?? 0)
+      for (const channel of this.channels.values()) this.memberships.want(channel)
+    } else if (!wasNone) this.restart()
     this.drain()
   }
 
@@ -256,18 +262,22 @@ export class Core implements Owner {
         if (channel.leaveTag === "unsubscribe") channel.status = "waiting"
         else if (channel.status !== "waiting") channel.status = "away"
       }
+    } // Perhaps for what came with the hello: the next one goes alone, and its welcome says what is allowed.
+    else if (code === CloseCode.tooLarge.code || code === CloseCode.tooManyFrames.code) {
+      this.limits = { ...this.limits, burst: 1 }
     }
     if (code === CloseCode.replaced.code) session.forget()
     if (session.resume === null) this.restart()
   }
 
-  /** There is no session any more, or another one: nothing of the one before goes on. */
+  /** There is no session any more, or another one: nothing of the one before goes on, and all channels are wanted. */
   private restart(): void {
     this.requests.restart()
     this.memberships.restart()
     for (const channel of this.channels.values()) {
       channel.status = "waiting"
       channel.number = undefined
+      this.memberships.want(channel)
     }
   }
 

@@ -35,8 +35,12 @@ export interface Options {
   readonly resume: string | null
   readonly codec: Codec.Codec
   readonly now: () => number
+  /** What the server is taken to allow until its welcome says. */
+  readonly limits: Frame.Announced
   /** How long an answer may take. */
   readonly answerMillis: number
+  /** There is no session to go on with: what is asked now goes with the hello. */
+  readonly onGreeting: () => void
   /** The limits are complete. */
   readonly onWelcome: (welcome: Welcome) => void
   readonly onFrame: (frame: Delivery) => void
@@ -74,9 +78,10 @@ export class Link {
   private readonly options: Options
   private readonly socket: ClientSocket
   private readonly answers: Answers
-  private limits: Frame.Announced | undefined
+  private limits: Frame.Announced
   private pacer: Pacer | undefined
-  private phase: "opening" | "online" | "ended" = "opening"
+  /** `greeting` only for as long as the message of the hello is filled. */
+  private phase: "opening" | "greeting" | "online" | "ended" = "opening"
   private onlineAt = 0
   private heardAt: number
   private silence = handshakeMillis
@@ -89,6 +94,7 @@ export class Link {
   constructor(options: Options) {
     this.options = options
     this.answers = new Answers(options.answerMillis)
+    this.limits = options.limits
     this.heardAt = options.now()
     this.socket = options.connect(options.url, [options.codec.subprotocol], {
       open: this.onOpen,
@@ -115,7 +121,7 @@ export class Link {
 
   /** Whether one more frame may be sent now. Otherwise a `tick` comes when it may. */
   canSend(): boolean {
-    if (this.phase !== "online") return false
+    if (this.phase !== "online" && this.phase !== "greeting") return false
     const now = this.options.now()
     if (!this.pacer!.ready(now)) {
       this.options.wakeBy(this.pacer!.readyAt)
@@ -128,7 +134,7 @@ export class Link {
 
   /** How many requests the server takes beyond what is acknowledged. */
   get openRequests(): number {
-    return Math.max(1, this.limits!.openRequests)
+    return Math.max(1, this.limits.openRequests)
   }
 
   /** Whether one more answer may be owed. */
@@ -141,12 +147,15 @@ export class Link {
     return this.put(this.options.codec.encode(frame))
   }
 
-  /** Sends a frame that is answered; gives its reference, or what is wrong with it. */
+  /**
+   * Sends a frame that is answered; gives its reference, or what is wrong with it. Its time to be answered begins with
+   * the welcome.
+   */
   ask(frame: (ref: number) => Frame.ClientFrame, pending: Pending): number | RequestError.LimitExceeded {
     const ref = this.answers.nextRef
     const refused = this.tell(frame(ref))
     if (refused !== undefined) return refused
-    this.options.wakeBy(this.answers.owe(pending, this.options.now()))
+    this.options.wakeBy(this.answers.owe(pending, this.isOnline ? this.options.now() : Infinity))
     return ref
   }
 
@@ -171,14 +180,20 @@ export class Link {
   }
 
   private put(encoded: Codec.Encoded): RequestError.LimitExceeded | undefined {
-    const { frames, message: max } = this.limits!
-    if (encoded.bytes > max) return new RequestError.LimitExceeded({ limit: "message", max })
-    const more = encoded.bytes + this.options.codec.separatorBytes
-    if (this.message.length >= frames || this.messageBytes + more > max) this.flush()
-    this.message.push(encoded)
-    this.messageBytes += more
-    this.pacer!.take()
+    const { frames, message: max } = this.limits
+    const { bytes } = encoded
+    const isFull = this.message.length >= frames || this.messageBytes + bytes + this.options.codec.separatorBytes > max
+    // Before the welcome there is one message, and what it has no room for is refused as well.
+    if (bytes > max || (isFull && !this.isOnline)) return new RequestError.LimitExceeded({ limit: "message", max })
+    if (isFull) this.flush()
+    this.append(encoded)
     return undefined
+  }
+
+  private append(encoded: Codec.Encoded): void {
+    this.message.push(encoded)
+    this.messageBytes += encoded.bytes + this.options.codec.separatorBytes
+    this.pacer!.take()
   }
 
   // ------------------------------------------------------------- time
@@ -216,9 +231,16 @@ export class Link {
 
   private readonly onOpen = (protocol: string): void => {
     if (this.phase !== "opening") return
-    const { codec, resume, token } = this.options
+    const { codec, limits, now, resume, token } = this.options
     if (protocol !== codec.subprotocol) return this.endAs(CloseCode.protocolError, `no ${codec.subprotocol}`)
-    this.socket.send(codec.encode({ _tag: "hello", token, resume }).data)
+    this.pacer = new Pacer(limits.rate, limits.burst, now())
+    this.append(codec.encode({ _tag: "hello", token, resume }))
+    if (resume === null) {
+      this.phase = "greeting"
+      this.options.onGreeting()
+      this.phase = "opening"
+    }
+    this.flush()
   }
 
   /** Ends with a code that a client may not send. */
@@ -286,13 +308,11 @@ export class Link {
     const limits = { ...unannounced, ...welcome.limits }
     this.phase = "online"
     this.limits = limits
-    this.pacer = new Pacer(limits.rate, limits.burst, now)
-    // The greeting was a frame too.
-    this.pacer.take()
+    this.pacer = new Pacer(limits.rate, limits.burst, now, this.pacer?.taken)
     this.onlineAt = now
     this.heardAt = now
     this.silence = silence > 0 ? silence : Infinity
-    this.options.wakeBy(now + this.silence)
+    this.options.wakeBy(Math.min(now + this.silence, this.answers.begin(now)))
     // The token is in force once the server has heard of the connection it was given to.
     if (resume !== null) this.pong()
     this.options.onWelcome({ ...welcome, limits })

@@ -114,8 +114,9 @@ export class Memberships {
     this.opening.clear()
   }
 
-  /** There is no session any more, or another one: the server takes nothing for joined. */
+  /** There is no session any more, or another one: the server takes nothing for joined, and nothing for asked. */
   restart(): void {
+    this.lose()
     this.departures = []
     this.doubtful = []
     this.departing.clear()
@@ -158,8 +159,10 @@ export class Memberships {
         continue
       }
       if (!link.canAsk || !link.canSend()) return
-      this.wanted.delete(channel)
       const ref = link.ask(channel.askFrame, this.pending(channel, link))
+      // It found no room beside the hello. Those behind it do not overtake it.
+      if (typeof ref !== "number" && !link.isOnline) return
+      this.wanted.delete(channel)
       if (typeof ref !== "number") {
         channel.answered(errorFrame(ref))
         continue

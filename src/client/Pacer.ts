@@ -11,10 +11,11 @@ export class Pacer {
   private tokens: number
   private at: number
 
-  constructor(rate: number, burst: number, now: number) {
+  /** `taken` frames have been sent before. */
+  constructor(rate: number, burst: number, now: number, taken = 0) {
     this.rate = Math.max(rate, 1) / 1000
     this.burst = Math.max(Math.floor(burst / 2), 1)
-    this.tokens = this.burst
+    this.tokens = this.burst - taken
     this.at = now
   }
 
@@ -30,6 +31,11 @@ export class Pacer {
   /** Counts a frame; one that could not wait is a debt, which later ones wait for. */
   take(): void {
     this.tokens--
+  }
+
+  /** How many frames have been sent that time has not made up for. */
+  get taken(): number {
+    return this.burst - this.tokens
   }
 
   /** When the next frame may be sent. */

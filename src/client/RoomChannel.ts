@@ -107,8 +107,9 @@ export class RoomChannel extends FedChannel<Element> {
   }
 
   private failed(reason: RequestError.ProtocolError): void {
-    // A member that was admitted before is not turned away by a busy moment.
-    if (!this.isSettled || !this.isBusy(reason)) this.end(reason)
+    // A member that was admitted before is not turned away by a busy moment, and nobody by a pace that was not known yet.
+    const mayWait = this.isSettled || reason._tag === "RateLimited"
+    if (!mayWait || !this.isBusy(reason)) this.end(reason)
   }
 
   private settleJoin(outcome: Exit.Exit<void, unknown>): void {

@@ -188,6 +188,7 @@ static long server_rss_kb(void) {
 
 /* ------------------------------------------------------------ connections */
 
+/* heddle's join goes with the hello: GREETING until the welcome, then JOINING. */
 enum state { CONNECTING, SECURING, UPGRADING, OPENING, GREETING, JOINING, READY, DEAD };
 
 typedef struct {
@@ -623,10 +624,7 @@ static fault_text on_json(connection *c, cursor frame, uint64_t arrived) {
     return no_fault;
   }
   if (take(&frame, "[\"welcome\",") && c->state == GREETING) {
-    char join[128];
-    snprintf(join, sizeof join, "[\"join\",0,\"bench\",\"room-%d\",null,null]", c->index % options.rooms);
     c->state = JOINING;
-    send_text(c, join);
     return no_fault;
   }
   return take(&frame, "[\"present\",") || take(&frame, "[\"absent\",") ? no_fault : unexpected;
@@ -668,15 +666,6 @@ static fault_text on_packed_joined(connection *c, cursor frame) {
   return no_fault;
 }
 
-static void send_join(connection *c) {
-  char join[128], key[32];
-  snprintf(key, sizeof key, "room-%d", c->index % options.rooms);
-  char *end = pack_number(pack_text(pack_head(join, 0x96), "join"), 0);
-  end = pack_head(pack_head(pack_text(pack_text(end, "bench"), key), 0xc0), 0xc0);
-  c->state = JOINING;
-  send_message(c, join, end - join);
-}
-
 /* A frame without its length: an array whose first value is the kind. */
 static fault_text on_packed(connection *c, cursor frame, uint64_t arrived) {
   uint64_t ref;
@@ -684,7 +673,10 @@ static fault_text on_packed(connection *c, cursor frame, uint64_t arrived) {
   if (unpack_text(&frame, "ok")) return unpack_number(&frame, &ref) ? on_reply(c, ref, frame, arrived) : unexpected;
   if (unpack_text(&frame, "joined")) return on_packed_joined(c, frame);
   if (unpack_text(&frame, "ping")) return send_text(c, "\x91\xa4pong"), no_fault;
-  if (unpack_text(&frame, "welcome") && c->state == GREETING) return send_join(c), no_fault;
+  if (unpack_text(&frame, "welcome") && c->state == GREETING) {
+    c->state = JOINING;
+    return no_fault;
+  }
   return unpack_text(&frame, "present") || unpack_text(&frame, "absent") ? no_fault : unexpected;
 }
 
@@ -737,10 +729,25 @@ static const char *subprotocol(void) {
   return options.protocol == MSGPACK ? "\r\nSec-WebSocket-Protocol: heddle.v1+msgpack\r\n" : NULL;
 }
 
+/* Hello and join in one message, as a client of heddle sends them that has no session. */
+static void greet(connection *c) {
+  char message[128], key[32];
+  snprintf(key, sizeof key, "room-%d", c->index % options.rooms);
+  char *end = message;
+  if (options.protocol == HEDDLE) {
+    end = put_text(put_text(end, "[\"hello\",null,null]\n[\"join\",0,\"bench\",\""), key);
+    end = put_text(end, "\",null,null]");
+  } else {
+    end = pack_head(pack_head(pack_text(pack_head(end, 0x93), "hello"), 0xc0), 0xc0);
+    end = pack_number(pack_text(pack_head(end, 0x96), "join"), 0);
+    end = pack_head(pack_head(pack_text(pack_text(end, "bench"), key), 0xc0), 0xc0);
+  }
+  send_message(c, message, end - message);
+}
+
 static void on_upgraded(connection *c) {
   c->state = GREETING;
-  if (options.protocol == HEDDLE) send_text(c, "[\"hello\",null,null]");
-  if (options.protocol == MSGPACK) send_text(c, "\x93\xa5hello\xc0\xc0");
+  if (options.protocol == HEDDLE || options.protocol == MSGPACK) greet(c);
   if (options.protocol == SOCKETIO) c->state = OPENING; /* the server begins */
   if (options.protocol != RAW) return;
   c->next_offset = 1;

@@ -40,6 +40,8 @@ export class Connection {
   /** Joins that wait for a turn of their room. */
   readonly joining = new Map<number, Frame.ClientFrames["join"]>()
   readonly joined = new Set<number>()
+  /** The welcome has reached the client. */
+  isWelcomed = false
   /** The close code, once the server has closed it. */
   closed: number | undefined
   private readonly seqs = new Map<number, number>()
@@ -56,6 +58,7 @@ export class Connection {
   /** The oldest frame reaches the client. */
   deliver(): Frame.ServerFrame {
     const frame = this.out.shift()!
+    if (frame._tag === "welcome") this.isWelcomed = true
     const seq = "ref" in frame && frame.ref !== null ? this.seqs.get(frame.ref) : undefined
     if (seq !== undefined) this.session!.received.add(seq)
     return frame
@@ -82,6 +85,16 @@ export class SessionServer {
   private made = 0
 
   // ------------------------------------------------------------- what happens to it
+
+  /** A message has left the client, and will be on its way for a while. */
+  sent(connection: Connection, [first, ...asked]: ReadonlyArray<Frame.ClientFrame>): void {
+    if (connection.isWelcomed) return
+    if (first?._tag !== "hello") return void this.violations.push("sent more than one message before the welcome")
+    if (asked.length === 0) return
+    this.notes.push("asked with the hello")
+    if (first.resume !== null) this.violations.push("asked before it knew whether its session goes on")
+    for (const { _tag } of asked) if (_tag !== "join") this.violations.push(`sent a ${_tag} before the welcome`)
+  }
 
   receive(connection: Connection, frame: Frame.ClientFrame): void {
     if (connection.closed !== undefined) return

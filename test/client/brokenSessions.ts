@@ -1,6 +1,7 @@
 /**
  * Clients with one fault each in how they go on with a session, to prove that the laws catch it.
  */
+import { Core } from "../../src/client/Core.ts"
 import { Requests } from "../../src/client/Requests.ts"
 import { Session } from "../../src/client/Session.ts"
 
@@ -83,6 +84,13 @@ export const clients: { readonly [name: string]: { readonly law: string; readonl
   "sends more than was announced": {
     law: "sent more than was announced",
     fault: patch(Requests, "canSend", (_real, link) => link.canAsk)
+  },
+  "asks again for what it asked with the hello": {
+    law: "joined twice",
+    fault: patch(Core, "drain", function(real) {
+      for (const channel of this.channels.values()) if (channel.status === "opening") this.memberships.want(channel)
+      real()
+    })
   },
   "does not ask again for what nobody waits for": {
     law: "every request is answered",

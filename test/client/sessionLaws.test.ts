@@ -9,6 +9,7 @@ const runs = seeds(250)
 
 /** What must have happened in enough of the runs, so that the laws are not kept for want of occasions to break them. */
 const occasions = [
+  "asked with the hello",
   "resumed",
   "resumed with the token before",
   "again: answered",
@@ -68,7 +69,7 @@ describe("laws of a session", () => {
       Effect.gen(function*() {
         const mend = fault()
         yield* Effect.gen(function*() {
-          for (let seed = 0; seed < 100; seed++) {
+          for (let seed = 0; seed < 300; seed++) {
             const exit = yield* Effect.exit(sessionLaws(seed))
             if (Exit.isFailure(exit) && String(Cause.squash(exit.cause)).includes(law)) return
           }

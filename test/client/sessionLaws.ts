@@ -46,7 +46,10 @@ class World {
     this.line = line
     return {
       send: (data: string | Uint8Array) => {
-        if (this.line === line) line.out.push(...json.decodeClient(data, Infinity)! as ReadonlyArray<Frame.ClientFrame>)
+        if (this.line !== line) return
+        const frames = json.decodeClient(data, Infinity)! as ReadonlyArray<Frame.ClientFrame>
+        this.server.sent(line.connection, frames)
+        line.out.push(...frames)
       },
       close: () => this.drop(line),
       bufferedAmount: () => 0
@@ -218,6 +221,7 @@ export const live = Effect.fnUntraced(function*(
 
   // ------------------------------------------------------------- the laws
 
+  assert.isFalse(isOutside(), "every room is joined in the end")
   for (const [index, { channel, fiber, isGivenUp, told }] of asked.entries()) {
     const text = `${index}`
     const times = server.ran.get(channel)!.filter((other) => other === text).length

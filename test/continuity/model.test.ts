@@ -13,6 +13,7 @@ const live = (seed: number, fault?: Fault) => continuityLaws(seed, seed % 4 === 
 
 /** What must have happened in enough of the lives, so that the laws are not kept for want of occasions to break them. */
 const occasions = [
+  "asked with the hello",
   "event",
   "volatile",
   "done",

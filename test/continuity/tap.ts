@@ -162,6 +162,7 @@ class Wire {
   /** What the model expects of the session; undefined where either is right. */
   private goesOn: boolean | undefined
   private resumed = false
+  private isWelcomed = false
   private isDraining = false
 
   constructor(tap: Tap) {
@@ -236,6 +237,12 @@ class Wire {
 
   private joins({ key, position, ref }: Frame.ClientFrames["join"]): void {
     const { tap, world } = this
+    if (!this.isWelcomed) {
+      world.note("asked with the hello")
+      if ((tap.session?.token ?? null) !== null) {
+        tap.violate("who takes up a session asks for nothing before the welcome")
+      }
+    }
     const seat = tap.seats.get(key)
     if (seat === undefined) return void this.asked.set(ref, ask({ kind: "join", seat: leftSeat(key) }))
     const { place } = seat
@@ -310,6 +317,7 @@ class Wire {
   }
 
   private welcomed({ resume, session: id }: Frame.ServerFrames["welcome"]): void {
+    this.isWelcomed = true
     const { tap, world } = this
     const former = tap.session
     tap.isOnline = true

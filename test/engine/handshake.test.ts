@@ -41,6 +41,19 @@ describe("handshake", () => {
       })
   )
 
+  connectionTest("answers a hello and the joins behind it in one message", {}, ({ open }) =>
+    Effect.gen(function*() {
+      const peer = yield* open
+      peer.send(
+        { _tag: "hello", token: null, resume: null },
+        { _tag: "join", ref: 1, room: "lab", key: "a", payload: { name: "ada" }, position: null, last: null },
+        { _tag: "subscribe", ref: 2, topic: "news", key: "a", position: null }
+      )
+      yield* peer.answer(2)
+      assert.deepStrictEqual(peer.kinds().filter((kind) => kind !== "present"), ["welcome", "joined", "subscribed"])
+      assert.lengthOf(peer.messages, 1)
+    }))
+
   connectionTest("announces its limits, its heartbeat and the contracts", {}, ({ open }) =>
     Effect.gen(function*() {
       const welcome = yield* (yield* open).hello()

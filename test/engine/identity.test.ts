@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import * as Identity from "../../src/contract/Identity.ts"
+import type * as Frame from "../../src/wire/Frame.ts"
 import { guardedLayer, User } from "./guarded.ts"
 import { memory, serve, type World } from "./harness.ts"
 import { connect, errorOf } from "./peer.ts"
@@ -60,21 +61,59 @@ describe("identity", () => {
       })
   )
 
+  const greeting = (token: string): ReadonlyArray<Frame.ClientFrame> => [
+    { _tag: "hello", token, resume: null },
+    { _tag: "join", ref: 1, room: "guarded", key: "a", payload: null, position: null, last: null },
+    { _tag: "join", ref: 2, room: "guarded", key: "b", payload: null, position: null, last: null }
+  ]
+
+  guarded(
+    "that is known at once is answered in one message, with what was sent behind hello",
+    ({ open }) =>
+      Effect.gen(function*() {
+        const one = yield* open
+        one.send(...greeting("token-ada"))
+        yield* one.answer(2)
+        assert.deepStrictEqual(one.kinds(), ["welcome", "joined", "present", "joined", "present"])
+        assert.lengthOf(one.messages, 1)
+      })
+  )
+
   guarded(
     "is awaited: what was sent behind hello is handled after it, in order",
     ({ open, pass }) =>
       Effect.gen(function*() {
         const one = yield* open
-        one.send({ _tag: "hello", token: "ada", resume: null })
-        const join = one.sendJoin("guarded", "a")
+        one.send(...greeting("ada"))
         yield* settle
         assert.deepStrictEqual(one.frames, [])
         yield* pass(5_000)
-        yield* one.answer(join)
-        assert.deepStrictEqual(one.kinds().slice(0, 2), ["welcome", "joined"])
+        yield* one.answer(2)
+        assert.deepStrictEqual(one.kinds(), ["welcome", "joined", "present", "joined", "present"])
       }),
     ({ token }) => Effect.delay(Effect.succeed({ name: token! }), 5_000)
   )
+
+  for (const [when, millis] of [["at once", 0], ["later", 5_000]] as const) {
+    guarded(
+      `that is refused ${when} leaves nothing of what was sent behind hello`,
+      ({ engine, open, pass }) =>
+        Effect.gen(function*() {
+          const one = yield* open
+          one.send(...greeting("eve"))
+          yield* pass(millis)
+          assert.strictEqual(yield* one.closeCode, 4401)
+          assert.deepStrictEqual(one.frames, [
+            { _tag: "error", ref: null, error: { _tag: "Unauthorized", detail: "not you" } }
+          ])
+          assert.deepStrictEqual(yield* engine.rooms, [])
+        }),
+      () => {
+        const refusal = Identity.unauthorized("not you")
+        return millis === 0 ? refusal : Effect.delay(refusal, millis)
+      }
+    )
+  }
 
   guarded("closes with 4408 when it takes longer than the handshake may", ({ open, pass }) =>
     Effect.gen(function*() {
