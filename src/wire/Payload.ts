@@ -15,6 +15,7 @@ import { InvalidPayload } from "../contract/RequestError.ts"
 import * as BytesSchema from "./BytesSchema.ts"
 import * as Depth from "./Depth.ts"
 import * as Issue from "./Issue.ts"
+import * as Plain from "./Plain.ts"
 import * as Structure from "./Structure.ts"
 
 /** Encodes and decodes one message, synchronously and without ever throwing. */
@@ -78,9 +79,10 @@ const some = (schema: Codec, base: string, levels: number): Payload => {
   const isConstructed = Structure.isConstructed(schema.ast)
   const make = isConstructed ? SchemaParser.makeEffect(schema) : undefined
   const written = make === undefined ? encode : (input: unknown) => Effect.flatMapEager(make(input), encode)
+  const write = run(make === undefined ? Plain.compile(codec.ast, true) : undefined, written, base)
   return {
-    encode: Structure.isUnbounded(form) ? shallow(run(written, base), base, levels) : run(written, base),
-    decode: run(decode, base),
+    encode: Structure.isUnbounded(form) ? shallow(write, base, levels) : write,
+    decode: run(Plain.compile(codec.ast, false), decode, base),
     structure: Structure.describe(form)
   }
 }
@@ -89,9 +91,11 @@ type Step = (input: unknown) => Effect.Effect<unknown, SchemaIssue.Issue>
 type Run = (input: unknown) => Result.Result<unknown, InvalidPayload>
 
 /** Schemas without asynchronous steps give an exit at once. What a schema throws is a failure of the value. */
-const run = (step: Step, base: string): Run => (input) => {
+const run = (copy: Plain.Copy | undefined, step: Step, base: string): Run => (input) => {
   let exit: Exit.Exit<unknown, SchemaIssue.Issue>
   try {
+    const copied = copy === undefined ? Plain.misfit : copy(input)
+    if (copied !== Plain.misfit) return Result.succeed(copied)
     exit = Effect.runSyncExit(step(input))
   } catch {
     return Result.fail(Issue.unknownInvalid(base))

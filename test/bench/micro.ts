@@ -1,10 +1,11 @@
 /**
- * Measures the parts without a network, in seconds: kernel, codecs, hub, outbox; and the bytes of an idle actor.
+ * Measures the parts without a network, in seconds: kernel, codecs, a request's steps in the service, hub, outbox; and
+ * the bytes of an idle actor.
  *
  * Run with `npm run bench:micro`, or with the names of some parts: `npm run bench:micro -- codec hub`. The smallest of
  * several rounds is what other programs disturbed least.
  */
-import { Context, Effect, Exit, Scope } from "effect"
+import { Context, Effect, Exit, Result, Schema, Scope } from "effect"
 import process from "node:process"
 import * as Actor from "../../src/actor/Actor.ts"
 import * as Dispatcher from "../../src/actor/Dispatcher.ts"
@@ -19,6 +20,7 @@ import type * as Codec from "../../src/wire/Codec.ts"
 import type * as Frame from "../../src/wire/Frame.ts"
 import { json } from "../../src/wire/Json.ts"
 import { msgpack } from "../../src/wire/Msgpack.ts"
+import * as Payload from "../../src/wire/Payload.ts"
 
 const rounds = 7
 const roundNanoseconds = 40e6
@@ -145,6 +147,67 @@ const codec = () => {
   }
 }
 
+// ---------------------------------------------------------------- one request on a server
+
+/** A message that a room may have beside the one that is measured, so that no call sees a single form of object. */
+interface Sample {
+  readonly schema: Parameters<typeof Payload.compile>[0]
+  readonly value: unknown
+}
+
+class Point extends Schema.Class<Point>("Point")({ x: Schema.Finite, y: Schema.Finite }) {}
+const echo: Sample = { schema: { id: Schema.Int, from: Schema.String, text: Schema.String }, value: payload }
+const samples: ReadonlyArray<Sample> = [
+  { schema: { x: Schema.Finite, y: Schema.Finite, pressed: Schema.Boolean }, value: { x: 1.5, y: 2, pressed: true } },
+  {
+    schema: {
+      title: Schema.NonEmptyString,
+      tags: Schema.Array(Schema.String),
+      color: Schema.Literals(["red", "blue"]),
+      note: Schema.optionalKey(Schema.String)
+    },
+    value: { title: "A title", tags: ["a", "b"], color: "blue" }
+  },
+  { schema: { at: Schema.Date, size: Schema.Number }, value: { at: new Date(5), size: 7 } },
+  { schema: Point, value: { x: 1, y: 2 } },
+  { schema: Schema.Array(Schema.Struct({ id: Schema.Int, name: Schema.String })), value: [{ id: 1, name: "one" }] },
+  { schema: Schema.Int, value: 4 },
+  { schema: Schema.Json, value: { any: [1, "thing", null] } },
+  { schema: undefined, value: undefined }
+]
+
+/** The steps of a request, and all of them together; each for a message among others. */
+const compileSteps = ({ schema, value }: Sample) => {
+  const compiled = Payload.compile(schema, "payload")
+  const decoded = Result.getOrThrow(compiled.decode(Result.getOrThrow(compiled.encode(value))))
+  const ok = { _tag: "ok", ref: 70_123, value: Result.getOrThrow(compiled.encode(decoded)) } as const
+  const texts = Array.from({ length: 64 }, (_, ref) => json.encode({ ...request, ref, payload: ok.value }).data)
+  const payloadOf = (text: string | Uint8Array) =>
+    (json.decodeClient(text, 256)![0] as Frame.ClientFrames["request"]).payload
+  const wires = texts.map(payloadOf)
+  return {
+    "decode its frame": (i: number) => json.decodeClient(texts[i & 63]!, 256)!.length,
+    "decode its payload": (i: number) => compiled.decode(wires[i & 63])._tag.length,
+    "encode the answer": () => compiled.encode(decoded)._tag.length,
+    "encode the answer's frame": () => json.encode(ok).bytes,
+    "all of it": (i: number) => {
+      const input = Result.getOrThrow(compiled.decode(payloadOf(texts[i & 63]!)))
+      return json.encode({ _tag: "ok", ref: i, value: Result.getOrThrow(compiled.encode(input)) }).bytes
+    }
+  }
+}
+
+const service = () => {
+  const others = samples.map(compileSteps)
+  for (const [name, step] of Object.entries(compileSteps(echo))) {
+    const mixed = others.map((steps) => steps[name as keyof typeof steps])
+    for (let i = 0; i < 20_000; i++) for (const other of mixed) sum += other(i) + step(i)
+    time(`request: ${name}`, (count) => {
+      for (let i = 0; i < count; i++) sum += step(i)
+    })
+  }
+}
+
 // ---------------------------------------------------------------- hub and outbox
 
 /** A runtime that takes everything, and ends its tick when told. */
@@ -221,7 +284,7 @@ const outbox = () => {
 
 // ---------------------------------------------------------------- run
 
-const parts: Readonly<Record<string, () => void>> = { kernel, codec, hub, outbox }
+const parts: Readonly<Record<string, () => void>> = { kernel, codec, service, hub, outbox }
 const wanted = process.argv.slice(2)
 const unknown = wanted.find((name) => !(name in parts))
 if (unknown === undefined) {
