@@ -75,6 +75,8 @@ export abstract class Cell<M, C> implements Resident {
   /** Starts an instance; to be called in a turn. */
   start(): void {
     if (this.state === "stopping" || this.state === "stopped") return
+    // Already, should `init` stop its own actor.
+    this.working = true
     this.work(this.init(), (exit) => {
       if (this.mustFinish) return this.finish()
       if (exit._tag === "Failure") return this.crash(exit.cause)

@@ -48,6 +48,26 @@ describe("stop", () => {
       assert.deepStrictEqual(yield* actor.exit, { _tag: "Stopped" })
     }))
 
+  it.effect("by the actor's own init is once, when that has ended, however it ends", () =>
+    Effect.gen(function*() {
+      for (const end of [Effect.succeed({ receive: () => {} }), Effect.die("broken"), Effect.never]) {
+        const seen: Array<string> = []
+        const actor = yield* Actor.spawn<string>({
+          id: "hasty",
+          init: (self) => {
+            self.stopUnsafe("discard")
+            seen.push(self.state)
+            return end
+          },
+          onDiscarded: (message) => void seen.push(`discarded ${message}`),
+          onStopped: (reason) => void seen.push(`stopped: ${reason._tag}`)
+        })
+        yield* actor.tell("too late").pipe(Effect.ignore)
+        assert.deepStrictEqual(yield* actor.exit, { _tag: "Stopped" })
+        assert.deepStrictEqual(seen, ["stopping", "discarded too late", "stopped: Stopped"])
+      }
+    }))
+
   it.effect("with discard cuts a drain short", () =>
     Effect.gen(function*() {
       const { actor, seen } = yield* recorder()
