@@ -8,11 +8,23 @@ import * as Random from "effect/Random"
 /** Makes a new id, synchronously. */
 export type Ids = () => string
 
-/** Where ids come from: by default 106 bits of effect's `Random`, so that a seeded run names everything the same. */
+/** Two letters for each number of 12 bits: to write a number in base 36 takes a hundred times as long. */
+const letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+const pairs = Array.from({ length: 4096 }, (_, bits) => letters[bits >> 6]! + letters[bits & 63]!)
+
+/** The lower 48 bits of a whole number. */
+const write = (number: number): string => {
+  const low = number >>> 0
+  const high = Math.floor(number / 2 ** 32)
+  return pairs[low & 4095]! + pairs[(low >>> 12) & 4095]! + pairs[(low >>> 24) | ((high & 15) << 8)]! +
+    pairs[(high >>> 4) & 4095]!
+}
+
+/** Where ids come from: by default 96 bits of effect's `Random`, so that a seeded run names everything the same. */
 export const Ids: Context.Reference<Effect.Effect<Ids>> = Context.Reference<Effect.Effect<Ids>>("heddle/engine/Ids", {
   defaultValue: () =>
-    Effect.map(Effect.service(Random.Random), (random) => {
-      const half = () => Math.abs(random.nextIntUnsafe()).toString(36)
-      return () => half() + half()
-    })
+    Effect.map(
+      Effect.service(Random.Random),
+      (random) => () => write(random.nextIntUnsafe()) + write(random.nextIntUnsafe())
+    )
 })
