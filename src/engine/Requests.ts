@@ -39,11 +39,11 @@ export class Requests {
   revoke(answered: ReadonlyArray<number>): void {
     this.doubtful = Math.max(this.doubtful, this.last + 1)
     const before = this.kept.map((entry, index) => [this.numbers[index]!, entry] as const)
-    const known = before.filter(([seq, entry]) => "data" in entry && !answered.includes(seq))
+    const known = before.filter(([seq, entry]) => isAnswer(entry) && !answered.includes(seq))
     this.numbers = known.map(([seq]) => seq)
     this.kept = known.map(([, entry]) => entry)
     this.bytes = 0
-    for (const [, entry] of known) if ("data" in entry) this.bytes += entry.bytes
+    for (const [, entry] of known) if (isAnswer(entry)) this.bytes += entry.bytes
   }
 
   /** Whether nothing is kept for the client. */
@@ -99,7 +99,7 @@ export class Requests {
     while (this.numbers.length > 0 && this.numbers[0]! <= this.acked) {
       this.numbers.shift()
       const entry = this.kept.shift()!
-      if ("data" in entry) this.bytes -= entry.bytes
+      if (isAnswer(entry)) this.bytes -= entry.bytes
     }
     return true
   }
@@ -116,6 +116,9 @@ export class Requests {
     }
   }
 }
+
+/** Not with `in`, which searches where there are many kinds of objects. */
+const isAnswer = (entry: Call | Encoded): entry is Encoded => (entry as Encoded).data !== undefined
 
 /** Of all who keep nothing; never written to. */
 const none: Array<never> = []

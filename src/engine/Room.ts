@@ -66,8 +66,8 @@ export class Room {
   // ------------------------------------------------------------- answers
 
   reply(request: Request, value: unknown): void {
-    const { member: { session }, name, ref } = request
-    const wire = this.contract.requests.get(name)!.success.encode(value)
+    const { definition, member: { session }, name, ref } = request
+    const wire = definition.success.encode(value)
     if (Result.isFailure(wire)) {
       this.report(`${name} answered with something that is not in the contract`, wire.failure)
       return session.reject(request, new RequestError.HandlerFailed())
@@ -79,8 +79,8 @@ export class Room {
   }
 
   replyFailure(request: Request, error: unknown): void {
-    const { member: { session }, name, ref } = request
-    const wire = this.contract.requests.get(name)!.error?.encode(error)
+    const { definition, member: { session }, name, ref } = request
+    const wire = definition.error?.encode(error)
     if (wire !== undefined && Result.isSuccess(wire)) {
       return session.settle(request, session.outbox.codec.encode({ _tag: "failed", ref, error: wire.success }))
     }

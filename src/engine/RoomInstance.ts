@@ -79,7 +79,10 @@ export const makeInstance = (
       return member.session.reject(message, new RequestError.Interrupted({ detail: cancelled }))
     }
     if (member.left !== undefined) return member.session.reject(message, new RequestError.NotJoined())
-    return Effect.matchEager(provide(member.session, measured(message)), {
+    const handling = provide(member.session, measured(message))
+    // Most have ended by now, and need no closures.
+    if (Exit.isExit(handling) && handling._tag === "Success") return room.reply(message, handling.value)
+    return Effect.matchEager(handling, {
       onSuccess: (value) => room.reply(message, value),
       onFailure: (error) => room.replyFailure(message, error)
     })

@@ -87,7 +87,7 @@ export class RoomMembership implements Membership {
     }
     const decoded = definition.payload.decode(payload)
     if (Result.isFailure(decoded)) return session.refuse(ref, decoded.failure)
-    const message = new Request(this.to, this.member, frame, decoded.success)
+    const message = new Request(this.to, this.member, frame, definition, decoded.success)
     session.run(message)
     const refused = offer(this.to, message)
     if (refused !== undefined) session.reject(message, refused)

@@ -5,6 +5,7 @@ import type * as Deferred from "effect/Deferred"
 import type * as Effect from "effect/Effect"
 import type { EmitError, LeaveReason } from "../contract/Behavior.ts"
 import type { Encoded } from "../wire/Codec.ts"
+import type { CompiledRequest } from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { Room } from "./Room.ts"
@@ -98,6 +99,7 @@ export class Request implements Call {
   ref: number
   to: Outbox
   readonly name: string
+  readonly definition: CompiledRequest
   readonly payload: unknown
   cancelled: string | undefined
   /** When it came, in seconds; 0 unless metrics are on. */
@@ -108,6 +110,7 @@ export class Request implements Call {
     room: Room,
     member: RoomMember,
     { name, ref, seq }: Pick<Frame.ClientFrames["request"], "name" | "ref" | "seq">,
+    definition: CompiledRequest,
     payload: unknown
   ) {
     this.room = room
@@ -116,6 +119,7 @@ export class Request implements Call {
     this.ref = ref
     this.to = member.session.outbox
     this.name = name
+    this.definition = definition
     this.payload = payload
   }
 

@@ -33,8 +33,9 @@ export const route = (
   session: Session,
   frame: Frame.ClientFrame
 ): Frame.Malformed | undefined => {
-  if ("ref" in frame && frame._tag !== "cancel") {
-    if (session.pending.has(frame.ref)) return malformed(`${frame._tag}.ref`, "a reference that is not in use")
+  const { ref } = frame as { readonly ref?: number }
+  if (ref !== undefined && frame._tag !== "cancel" && session.pending.has(ref)) {
+    return malformed(`${frame._tag}.ref`, "a reference that is not in use")
   }
   switch (frame._tag) {
     case "request":
