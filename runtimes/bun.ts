@@ -5,6 +5,7 @@ import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Transport from "../src/engine/Transport.ts"
+import * as BunSocket from "./bunSocket.ts"
 import * as Shim from "./shim.ts"
 import * as Web from "./web.ts"
 
@@ -22,18 +23,6 @@ export const capabilities: Transport.Capabilities = {
   strictFrames: true
 }
 
-interface BunSocket {
-  readonly data: Data
-  readonly readyState: number
-  binaryType: "uint8array"
-  send(data: string | Uint8Array<ArrayBuffer>): number
-  getBufferedAmount(): number
-  close(code: number, reason: string): void
-  cork(callback: () => void): void
-  pause(): void
-  resume(): void
-  terminate(): void
-}
 /** What is used of Bun's `Server`. */
 export interface BunServer {
   /** Takes the request over as a WebSocket. */
@@ -65,50 +54,11 @@ export interface BunWebSocket {
 }
 declare const Bun: { readonly serve: (options: BunOptions) => Listening }
 
-/** The socket whose `message` callback runs, and what to call when it ends. */
-let current: BunSocket | undefined
-const flushes: Array<() => void> = []
-
-/** What a socket of heddle's carries. */
-class Data {
-  socket: Shim.Open | undefined = undefined
-  leaving = false
-  readonly accepted: Transport.Accepted
-  readonly sockets: Set<Shim.Open>
-  constructor(accepted: Transport.Accepted, sockets: Set<Shim.Open>) {
-    this.accepted = accepted
-    this.sockets = sockets
-  }
-}
-
-/** Bun calls the `close` callback from within `close` and `terminate`; the seam promises it later. */
-const leaving = ({ data }: BunSocket, leave: () => void): void => {
-  data.leaving = true
-  leave()
-  data.leaving = false
-}
-
-const toSocket = (ws: BunSocket): Transport.Socket => ({
-  send: (data) => {
-    if (ws.readyState === WebSocket.OPEN) ws.send(data)
-  },
-  bufferedAmount: () => ws.getBufferedAmount(),
-  close: (code, reason) => leaving(ws, () => ws.close(code, reason)),
-  tickEnd: (flush) => {
-    // Inside its own callback a socket is corked: what is sent there leaves in one write.
-    if (current === ws) flushes.push(flush)
-    else Shim.tickEnd(() => ws.cork(flush))
-  },
-  pause: () => ws.pause(),
-  resume: () => ws.resume(),
-  terminate: () => leaving(ws, () => ws.terminate())
-})
-
 const upgrade = ({ acceptor, sockets }: Shim.Serving, request: Request, server: BunServer): Response | undefined => {
   const verdict = acceptor.upgrade(Web.toUpgradeRequest(request, addressOf(request, server)))
   if (verdict._tag === "Refusal") return Web.toResponse(verdict)
   return server.upgrade(request, {
-      data: new Data(verdict, sockets),
+      data: new BunSocket.Socket(verdict, sockets),
       // Empty: nothing. Without the header Bun echoes the first protocol offered, which may be a token.
       headers: { "Sec-WebSocket-Protocol": verdict.protocol ?? "" }
     })
@@ -124,24 +74,7 @@ const websocket = {
   perMessageDeflate: false,
   backpressureLimit: 2 ** 30,
   closeOnBackpressureLimit: false,
-  open: (ws: BunSocket) => {
-    ws.binaryType = "uint8array"
-    const socket = toSocket(ws)
-    ws.data.socket = new Shim.Open(ws.data.sockets, ws.data.accepted.open(socket), { terminate: socket.terminate! })
-  },
-  message: (ws: BunSocket, data: string | Uint8Array) => {
-    current = ws
-    ws.data.socket!.handler.message(data)
-    current = undefined
-    for (const flush of flushes) flush()
-    flushes.length = 0
-  },
-  drain: ({ data }: BunSocket) => data.socket!.handler.drain(),
-  close: ({ data }: BunSocket, code: number, reason: string) => {
-    // Looked up then: who closes within `open` has no handler yet.
-    if (data.leaving) queueMicrotask(() => data.socket!.close(code, reason))
-    else data.socket!.close(code, reason)
-  }
+  ...BunSocket.callbacks
 }
 
 const serve = (where: Shim.Where, acceptor: Transport.Acceptor) => {
@@ -208,7 +141,7 @@ const merge = (theirs: { readonly [name: string]: any }): BunWebSocket => {
   for (const name of callbacks) {
     const ours: ((...args: any) => void) | undefined = (websocket as Record<string, any>)[name]
     merged[name] = (ws: { readonly data: unknown }, ...args: ReadonlyArray<unknown>) =>
-      ws.data instanceof Data ? ours?.(ws, ...args) : theirs[name]?.(ws, ...args)
+      ws.data instanceof BunSocket.Socket ? ours?.(ws, ...args) : theirs[name]?.(ws, ...args)
   }
   return merged as BunWebSocket
 }
