@@ -54,16 +54,23 @@ declare const Deno: {
 /** Absent where the server listens on a path of the file system. */
 const addressOf = ({ remoteAddr }: DenoInfo): string => (remoteAddr as { readonly hostname?: string }).hostname ?? ""
 
-const toSocket = (ws: WebSocket): Transport.Socket => ({
-  send: (data) => {
-    if (ws.readyState === ws.OPEN) ws.send(data)
-  },
-  bufferedAmount: () => ws.bufferedAmount,
-  close: (code, reason) => {
-    if (ws.readyState === ws.OPEN) ws.close(code, reason)
-  },
-  tickEnd: Shim.tickEnd
-})
+/** One socket, as the engine sees it. A class, since what each would close over is the same for all. */
+class Socket implements Transport.Socket {
+  readonly tickEnd = Shim.tickEnd
+  private readonly ws: WebSocket
+  constructor(ws: WebSocket) {
+    this.ws = ws
+  }
+  send(data: string | Uint8Array<ArrayBuffer>): void {
+    if (this.ws.readyState === WebSocket.OPEN) this.ws.send(data)
+  }
+  bufferedAmount(): number {
+    return this.ws.bufferedAmount
+  }
+  close(code: number, reason: string): void {
+    if (this.ws.readyState === WebSocket.OPEN) this.ws.close(code, reason)
+  }
+}
 
 /** Whether sockets were dropped. Deno waits for those whose peer does not read, whatever is closed or aborted. */
 let dropped = false
@@ -76,7 +83,9 @@ export const runMain = makeRunMain(() => {
 const opened = (ws: WebSocket, accepted: Transport.Accepted, sockets: Set<Shim.Open>): void => {
   ws.binaryType = "arraybuffer"
   ws.onopen = () => {
-    const socket = new Shim.Open(sockets, accepted.open(toSocket(ws)), { terminate: () => ws.close(1001, "") })
+    // It holds what was accepted, and that the request.
+    ws.onopen = null
+    const socket = new Shim.Open(sockets, accepted.open(new Socket(ws)), { terminate: () => ws.close(1001, "") })
     ws.onmessage = ({ data }) => socket.handler.message(typeof data === "string" ? data : new Uint8Array(data))
     ws.onclose = ({ code, reason }) => socket.close(code || 1006, reason) // 0 when there was no close frame.
   }
@@ -85,7 +94,8 @@ const opened = (ws: WebSocket, accepted: Transport.Accepted, sockets: Set<Shim.O
 }
 
 /** Deno finds a protocol only in a list with a blank behind every comma, which clients need not send. */
-const offerOnly = (protocol: string, request: Request): void => {
+const offer = (protocol: string, request: Request): void => {
+  if (request.headers.get("sec-websocket-protocol")!.split(", ").includes(protocol)) return
   const headers = new Headers(request.headers)
   headers.set("sec-websocket-protocol", protocol)
   Object.defineProperty(request, "headers", { value: headers })
@@ -94,7 +104,7 @@ const offerOnly = (protocol: string, request: Request): void => {
 const upgrade = ({ acceptor, sockets }: Shim.Serving, request: Request, info: DenoInfo): Response => {
   const verdict = acceptor.upgrade(Web.toUpgradeRequest(request, addressOf(info)))
   if (verdict._tag === "Refusal") return Web.toResponse(verdict)
-  if (verdict.protocol !== undefined) offerOnly(verdict.protocol, request)
+  if (verdict.protocol !== undefined) offer(verdict.protocol, request)
   try {
     const { response, socket } = Deno.upgradeWebSocket(request, {
       idleTimeout: 0,
