@@ -131,15 +131,29 @@ export const layerAttached = (
       ).pipe(Effect.as({ hostname: "", port: 0, url: "" }))
   })
 
+/**
+ * Two lists in turn: what asks while one is called waits in the other. They keep their room, which they need again in the
+ * next turn.
+ */
 let flushes: Array<() => void> = []
+let others: Array<() => void> = []
+let count = 0
 
 const flushAll = (): void => {
-  const batch = flushes
-  flushes = []
-  for (const flush of batch) flush()
+  const [batch, length] = [flushes, count]
+  flushes = others
+  others = batch
+  count = 0
+  for (let index = 0; index < length; index++) {
+    const flush = batch[index]!
+    // Nobody is kept alive by having been here.
+    batch[index] = constVoid
+    flush()
+  }
 }
 
 /** Calls back once the current turn of the event loop is over: one `setImmediate` for all who ask in one turn. */
 export const tickEnd = (flush: () => void): void => {
-  if (flushes.push(flush) === 1) setImmediate(flushAll)
+  flushes[count++] = flush
+  if (count === 1) setImmediate(flushAll)
 }
