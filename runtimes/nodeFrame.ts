@@ -37,7 +37,8 @@ const make = (data: string | Uint8Array): Buffer => {
   if (typeof data === "string") {
     const length = Buffer.byteLength(data)
     const frame = withHeader(text, length)
-    frame.write(data, frame.length - length)
+    // Most is ASCII, which is copied as it is.
+    frame.write(data, frame.length - length, length === data.length ? "latin1" : "utf8")
     return frame
   }
   return withPayload(binary, data)

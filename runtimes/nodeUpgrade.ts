@@ -84,6 +84,9 @@ export const make = (serving: Shim.Serving): OnUpgrade => (incoming, stream, hea
   if (wrong !== undefined) return refuse(wrong, incoming, raw)
   // The peer has gone meanwhile.
   if (!raw.readable || !raw.writable) return void raw.destroy()
+  // All that are let in within a turn are answered together: to wake a peer for each costs more than the answer.
+  raw.cork()
   raw.write(answer(request, verdict.protocol), "latin1")
   NodeSocket.open(raw, head, verdict, serving)
+  Shim.tickEnd(() => raw.uncork())
 }
