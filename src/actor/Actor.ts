@@ -77,6 +77,14 @@ export const spawnIn = <M, C = never, E = unknown, R = never>(
 }
 
 /**
+ * Like `tellUnsafe` of an actor made by `spawn`, which makes a function for each actor: of these there are many.
+ *
+ * @internal
+ */
+export const offer = <M>(actor: Actor<M, never>, message: M): "accepted" | "full" | "stopped" =>
+  (actor as Handle<M, never>).offer(message)
+
+/**
  * Sends `watcher` a control message when `watched` stops, so that the news is never refused.
  *
  * **Details**

@@ -102,7 +102,7 @@ export class Handle<M, C> extends Cell<M, C> implements Actor<M, C> {
     return this.inProgress && this.fiber === undefined ? Effect.andThen(Effect.yieldNow, wait) : wait
   }
 
-  private offer(message: M): "accepted" | "full" | "stopped" {
+  offer(message: M): "accepted" | "full" | "stopped" {
     if (this.draining || this.state === "stopping" || this.state === "stopped") return "stopped"
     if (!this.mailbox.offer(message)) return "full"
     this.wake()

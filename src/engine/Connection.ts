@@ -138,7 +138,7 @@ export class Connection implements Transport.SocketHandler, Beating, Holder, Own
       if (refusal === "goes on") return this.shut(CloseCode.tooManyFrames)
       if (refusal !== undefined) this.error("ref" in frame ? frame.ref : null, refusal)
       if (refusal !== undefined || frame._tag === "unknown") continue
-      if (this.actor.tellUnsafe(frame) === "full") return this.shut(CloseCode.tooManyFrames)
+      if (Actor.offer(this.actor, frame) === "full") return this.shut(CloseCode.tooManyFrames)
     }
     if (!this.paused && this.actor.pending >= limits.connectionMailbox) {
       this.paused = true

@@ -2,6 +2,7 @@
  * What a member's connection can ask of its room.
  */
 import * as Result from "effect/Result"
+import * as Actor from "../actor/Actor.ts"
 import type { LeaveReason } from "../contract/Behavior.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type { Encoded } from "../wire/Codec.ts"
@@ -19,7 +20,7 @@ import type { Membership } from "./Session.ts"
 export const offer = (room: Room, message: Message): RequestError.ProtocolError | undefined => {
   const { stats } = room.core
   if (stats !== undefined && message._tag !== "Leave") message.since = stats.seconds()
-  switch (room.actor.tellUnsafe(message)) {
+  switch (Actor.offer(room.actor, message)) {
     case "accepted":
       return undefined
     case "full":
@@ -59,7 +60,7 @@ export class RoomMembership implements Membership {
     const leave = new Leave(this.member, "left", "", ref)
     // What the member sent before is handled first, except for what is suspended: leaving interrupts it.
     this.interrupt("the member left")
-    if (this.to.actor.tellUnsafe(leave) !== "accepted" && !this.to.actor.controlUnsafe(leave)) {
+    if (Actor.offer<Message>(this.to.actor, leave) !== "accepted" && !this.to.actor.controlUnsafe(leave)) {
       this.to.bidFarewell(leave, ref)
     }
   }

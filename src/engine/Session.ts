@@ -125,7 +125,7 @@ export class Session implements Party {
   private readonly commits: Commits | undefined
   private readonly onRevoked: ((session: Session) => void) | undefined
   /** What was answered in a transaction, and which that was. */
-  private answered: Array<number> = []
+  private answered: Array<number> | undefined
   private transaction = 0
 
   constructor({ commits, id, identities, keeps = false, onRevoked, outbox, stats, store }: Options) {
@@ -273,7 +273,7 @@ export class Session implements Party {
     if (commits !== undefined) {
       // What it follows from may be in a log.
       if (store === undefined) commits.join(this)
-      if (this.transaction !== commits.number) this.answered = []
+      if (this.transaction !== commits.number || this.answered === undefined) this.answered = []
       this.transaction = commits.number
       this.answered.push(seq)
     }
@@ -307,8 +307,8 @@ export class Session implements Party {
   /** A commit failed: what was answered in it, or is about to be, is not known any more. */
   doubt(): void {
     const isOpen = this.transaction === this.commits?.number
-    this.requests.revoke(isOpen ? this.answered : none)
-    this.answered = []
+    this.requests.revoke((isOpen ? this.answered : undefined) ?? none)
+    this.answered = undefined
   }
 
   // ------------------------------------------------------------- coming and going
