@@ -7,6 +7,9 @@ import * as NodeFrame from "./nodeFrame.ts"
 import { NodeReader } from "./nodeReader.ts"
 import * as Shim from "./shim.ts"
 
+/** A peer has so long to end its connection too, once this end has; as Bun and Deno see to it themselves. */
+const endMillis = 30_000
+
 /** So much may wait for a peer that does not read before pings of it are answered with one pong for all. */
 const pongBytes = 64 * 1024
 
@@ -29,7 +32,7 @@ function onDrain(this: Owned): void {
 }
 
 function onEnd(this: Owned): void {
-  this.end()
+  this[key].finish()
 }
 
 function onClose(this: Owned): void {
@@ -45,6 +48,7 @@ class NodeSocket extends NodeReader implements Transport.Socket {
   private ended = lost
   /** The newest ping that was not answered. */
   private pinged: Uint8Array | undefined = undefined
+  private timer: NodeJS.Timeout | undefined = undefined
 
   constructor(raw: RawSocket, accepted: Transport.Accepted, { acceptor, sockets }: Shim.Serving) {
     super(acceptor.maxMessageBytes)
@@ -89,7 +93,14 @@ class NodeSocket extends NodeReader implements Transport.Socket {
     this.open.handler.drain()
   }
 
+  /** Nothing is left to say (section 7.1.1). What still comes is read and dropped: unread, it would reset the connection. */
+  finish(): void {
+    this.raw.end()
+    this.timer ??= setTimeout(() => this.raw.destroy(), endMillis)
+  }
+
   gone(): void {
+    clearTimeout(this.timer)
     this.isClosing = true
     this.open.close(this.ended.code, this.ended.reason)
   }
@@ -109,12 +120,12 @@ class NodeSocket extends NodeReader implements Transport.Socket {
   protected onClose(code: number, reason: string): void {
     this.ended = { code, reason }
     this.sendClose(code, reason)
-    this.raw.end()
+    this.finish()
   }
 
   protected onInvalid(code: number): void {
     this.sendClose(code, "")
-    this.raw.end()
+    this.finish()
   }
 
   private sendClose(code: number, reason: string): void {

@@ -262,8 +262,8 @@ export class Core implements Owner {
         if (channel.leaveTag === "unsubscribe") channel.status = "waiting"
         else if (channel.status !== "waiting") channel.status = "away"
       }
-    } // Perhaps for what came with the hello: the next one goes alone, and its welcome says what is allowed.
-    else if (code === CloseCode.tooLarge.code || code === CloseCode.tooManyFrames.code) {
+    } else if (code === CloseCode.tooLarge.code || code === CloseCode.tooManyFrames.code) {
+      // Perhaps for what came with the hello: the next one goes alone, and its welcome says what is allowed.
       this.limits = { ...this.limits, burst: 1 }
     }
     if (code === CloseCode.replaced.code) session.forget()

@@ -3,9 +3,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { once } from "node:events"
+import * as Net from "node:net"
+import { setImmediate } from "node:timers/promises"
+import { vi } from "vitest"
 import { layer } from "../../runtimes/node.ts"
 import { serve } from "../contract/transport.ts"
-import { frame, openRaw, until } from "../contract/transportClient.ts"
+import { frame, openRaw, until, upgradeRequest } from "../contract/transportClient.ts"
 
 const pingOf = (index: number) => `${index}`.padEnd(125)
 
@@ -35,6 +39,34 @@ describe("a WebSocket on Node", () => {
       }).pipe(Effect.scoped, Effect.provide(layer({ port: 0 }))),
     30_000
   )
+
+  for (const [what, last] of [["a close frame", frame(8, "")], ["an invalid frame", frame(3, "")]] as const) {
+    it.live(`drops a peer that goes on for 30 seconds after ${what}`, () =>
+      Effect.gen(function*() {
+        yield* Effect.acquireRelease(
+          Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })),
+          () => Effect.sync(() => vi.useRealTimers())
+        )
+        const { address, sockets } = yield* serve()
+        const socket = Net.connect({ port: address.port, host: address.hostname, allowHalfOpen: true })
+        yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
+        let received = 0
+        socket.on("error", () => {}).on("data", ({ length }) => received += length)
+        socket.write(upgradeRequest("/"))
+        yield* Effect.promise(() => once(socket, "data"))
+        const upgraded = received
+        socket.write(last)
+        while (received === upgraded) yield* Effect.promise(() => setImmediate())
+        vi.advanceTimersByTime(29_999)
+        for (let turn = 0; turn < 100; turn++) {
+          socket.write(frame(9, "still here"))
+          yield* Effect.promise(() => setImmediate())
+        }
+        assert.strictEqual(sockets[0]!.closes.length, 0)
+        vi.advanceTimersByTime(1)
+        while (sockets[0]!.closes.length === 0) yield* Effect.promise(() => setImmediate())
+      }).pipe(Effect.scoped, Effect.provide(layer({ port: 0 }))))
+  }
 
   it.live("refuses another version of the protocol, and says which one it speaks", () =>
     Effect.gen(function*() {
