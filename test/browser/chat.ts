@@ -364,7 +364,8 @@ scenario("the log follows its end, unless the reader has scrolled up", async ({ 
 scenario("the address of a room can be shared, and the tab remembers the name", async ({ guest, server, visitor }) => {
   const { port } = await server()
   const ada = await guest(port, "ada", "den")
-  assert.equal(new URL(ada.page.url()).search, "?room=den")
+  // Pushed once the page has shown that it is inside.
+  await ada.page.waitForURL(({ search }) => search === "?room=den")
   const bob = await visitor(port, new URL(ada.page.url()).search)
   assert.equal(await bob.page.getByLabel("Room").inputValue(), "den")
   await bob.join("bob")
