@@ -7,7 +7,7 @@ import * as NodeFrame from "./nodeFrame.ts"
 import { NodeReader } from "./nodeReader.ts"
 import * as Shim from "./shim.ts"
 
-/** A peer has so long to end its connection too, once this end has; as Bun and Deno see to it themselves. */
+/** A peer has so long to end its connection too, once this end has. */
 const endMillis = 30_000
 
 /** So much may wait for a peer that does not read before pings of it are answered with one pong for all. */
