@@ -7,8 +7,8 @@ const binary = 0x82
 const closing = 0x88
 const answer = 0x8a
 
-/** Never sent: it says that there was no code. */
-const noCode = 1005
+/** The code of a close frame that has none; never sent (section 7.4.1). */
+export const noCode = 1005
 
 /** Makes a buffer for a frame and fills its header; the payload begins behind it. */
 const withHeader = (opcode: number, length: number): Buffer => {

@@ -22,9 +22,6 @@ const tooLarge = 1009
 
 const nothing = Buffer.alloc(0)
 
-/** The code of a close frame that has none; never sent (section 7.4.1). */
-const noCode = 1005
-
 /** Whether a peer may send this code (section 7.4, and what the registry has beyond it). */
 const isSendable = (code: number): boolean =>
   code >= 3000 ? code < 5000 : code >= 1000 && code < 1015 && (code < 1004 || code > 1006)
@@ -162,7 +159,7 @@ export abstract class NodeReader {
   private control(opcode: number, payload: Buffer): void {
     if (opcode === ping) return this.onPing(payload)
     if (opcode === pong) return
-    if (payload.length === 0) return this.end(noCode, "")
+    if (payload.length === 0) return this.end(NodeFrame.noCode, "")
     const code = payload.length === 1 ? 0 : payload.readUInt16BE()
     const reason = payload.subarray(2)
     if (!isSendable(code)) this.fail(payload, protocolError)
