@@ -83,6 +83,11 @@ export abstract class NodeReader {
     if (this.unread !== undefined) process.nextTick(() => this.read(nothing))
   }
 
+  /** What came is not read, since it is held. */
+  protected get isBehind(): boolean {
+    return this.isHeld && this.unread !== undefined
+  }
+
   /** Reads one frame and answers where it ends; or with `at`, having said how much is needed to go on. */
   private readFrame(bytes: Buffer, at: number): number {
     const available = bytes.length - at

@@ -32,7 +32,7 @@ function onDrain(this: Owned): void {
 }
 
 function onEnd(this: Owned): void {
-  this[key].finish()
+  this[key].peerEnded()
 }
 
 function onClose(this: Owned): void {
@@ -46,6 +46,7 @@ class NodeSocket extends NodeReader implements Transport.Socket {
   /** A close frame was sent, or none can be any more. */
   private isClosing = false
   private ended = lost
+  private hasPeerEnded = false
   /** The newest ping that was not answered. */
   private pinged: Uint8Array | undefined = undefined
   private timer: NodeJS.Timeout | undefined = undefined
@@ -79,6 +80,8 @@ class NodeSocket extends NodeReader implements Transport.Socket {
 
   resume(): void {
     this.release()
+    // After what is read now.
+    if (this.hasPeerEnded) process.nextTick(() => this.peerEnded())
     this.raw.resume()
   }
 
@@ -93,10 +96,10 @@ class NodeSocket extends NodeReader implements Transport.Socket {
     this.open.handler.drain()
   }
 
-  /** Nothing is left to say (section 7.1.1). What still comes is read and dropped: unread, it would reset the connection. */
-  finish(): void {
-    this.raw.end()
-    this.timer ??= setTimeout(() => this.raw.destroy(), endMillis)
+  /** The peer sends no more. What it has sent is read first, should that be held. */
+  peerEnded(): void {
+    this.hasPeerEnded = true
+    if (!this.isBehind) this.finish()
   }
 
   gone(): void {
@@ -126,6 +129,12 @@ class NodeSocket extends NodeReader implements Transport.Socket {
   protected onInvalid(code: number): void {
     this.sendClose(code, "")
     this.finish()
+  }
+
+  /** Nothing is left to say (section 7.1.1). What still comes is read and dropped: unread, it would reset the connection. */
+  private finish(): void {
+    this.raw.end()
+    this.timer ??= setTimeout(() => this.raw.destroy(), endMillis)
   }
 
   private sendClose(code: number, reason: string): void {

@@ -68,6 +68,26 @@ describe("a WebSocket on Node", () => {
       }).pipe(Effect.scoped, Effect.provide(layer({ port: 0 }))))
   }
 
+  for (const [how, last, code] of [["with", frame(8, Uint8Array.of(3, 232)), 1000], ["without", "", 1006]] as const) {
+    it.live(`reads all that a peer sent before it ended ${how} a close frame, also what is held meanwhile`, () =>
+      Effect.gen(function*() {
+        const { address, sockets } = yield* serve({ message: ({ socket }) => socket.pause!() })
+        const client = yield* openRaw(address)
+        client.socket.end(Buffer.concat([...["a", "b", "c"].map((text) => frame(1, text)), Buffer.from(last)]))
+        const [{ closes, messages, socket }] = sockets as [(typeof sockets)[number]]
+        for (let count = 1; count <= 3; count++) {
+          yield* until("the next one is there", () => messages.length === count)
+          // The end of the peer is there too by now.
+          for (let turn = 0; turn < 20; turn++) yield* Effect.promise(() => setImmediate())
+          assert.strictEqual(messages.length, count)
+          if (count < 3) assert.deepStrictEqual(closes, [])
+          socket.resume!()
+        }
+        yield* until("it is closed", () => closes.length > 0)
+        assert.deepStrictEqual([messages, closes], [["a", "b", "c"], [{ code, reason: "" }]])
+      }).pipe(Effect.scoped, Effect.provide(layer({ port: 0 }))))
+  }
+
   it.live("refuses another version of the protocol, and says which one it speaks", () =>
     Effect.gen(function*() {
       const { address, sockets } = yield* serve()
