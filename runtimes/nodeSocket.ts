@@ -133,6 +133,8 @@ class NodeSocket extends NodeReader implements Transport.Socket {
 
   /** Nothing is left to say (section 7.1.1). What still comes is read and dropped: unread, it would reset the connection. */
   private finish(): void {
+    // What was held can be read later than that.
+    if (this.raw.destroyed) return
     this.raw.end()
     this.timer ??= setTimeout(() => this.raw.destroy(), endMillis)
   }

@@ -88,6 +88,22 @@ describe("a WebSocket on Node", () => {
       }).pipe(Effect.scoped, Effect.provide(layer({ port: 0 }))))
   }
 
+  it.live("leaves no timer when it goes on reading after it was dropped", () =>
+    Effect.gen(function*() {
+      const { address, sockets } = yield* serve({ message: ({ socket }) => socket.pause!() })
+      const client = yield* openRaw(address)
+      client.write(Buffer.concat([frame(1, "a"), frame(8, "")]))
+      yield* until("the message is there", () => sockets[0]?.messages.length === 1)
+      const { closes, socket } = sockets[0]!
+      socket.terminate!()
+      while (closes.length === 0) yield* Effect.promise(() => setImmediate())
+      const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length
+      const before = timers()
+      socket.resume!()
+      yield* Effect.promise(() => setImmediate())
+      assert.isAtMost(timers(), before)
+    }).pipe(Effect.scoped, Effect.provide(layer({ port: 0 }))))
+
   it.live("refuses another version of the protocol, and says which one it speaks", () =>
     Effect.gen(function*() {
       const { address, sockets } = yield* serve()
