@@ -71,12 +71,19 @@ const answer = (request: Transport.UpgradeRequest, protocol: string | undefined)
     `Sec-WebSocket-Accept: ${accept}\r\n${chosen}\r\n`
 }
 
+/** The response that is being sent over a connection; of Node, but not of its types. */
+interface Answering extends RawSocket {
+  readonly _httpMessage?: unknown
+}
+
 /** What a server calls for an upgrade. */
 export type OnUpgrade = (request: Http.IncomingMessage, raw: Duplex, head: Buffer) => void
 
 /** Makes what handles the upgrades of one engine. Somebody else must listen for the errors of the connection. */
 export const make = (serving: Shim.Serving): OnUpgrade => (incoming, stream, head) => {
-  const raw = stream as RawSocket
+  const raw = stream as Answering
+  // A request before this one has no answer yet. Node hands the connection over all the same, and would write it later.
+  if (raw._httpMessage instanceof Http.OutgoingMessage) return void raw.destroy()
   const request = toUpgradeRequest(incoming)
   const verdict = serving.acceptor.upgrade(request)
   if (verdict._tag === "Refusal") return refuse(verdict, incoming, raw)

@@ -276,6 +276,31 @@ export const networkContract = (
     )
 
     test(
+      "stays healthy when an upgrade comes behind a request that is not answered yet",
+      Effect.gen(function*() {
+        const answers: Array<() => void> = []
+        const { address } = yield* serve({
+          upgrade: ({ url }) => url === "/refused" ? { _tag: "Refusal", status: 403 } : { protocol: undefined },
+          message: echo,
+          fetch: () => new Promise((resolve) => answers.push(() => resolve(new Response("plain"))))
+        })
+        for (const path of ["/", "/refused"]) {
+          const client = yield* connectRaw(
+            address,
+            (client) => client.write(`GET /plain HTTP/1.1\r\nHost: test\r\n\r\n${upgradeRequest(path)}`)
+          )
+          yield* until("the first one is there", () => answers.length > 0)
+          // What is read together is handled by then.
+          const one = yield* openRaw(address)
+          answers.shift()!()
+          one.send("still there?")
+          yield* until("another client is served", () => one.messages.length === 1)
+          yield* until("the first one is answered, or both are gone", () => client.status === 200 || client.gone())
+        }
+      })
+    )
+
+    test(
       "never drops a message while no more than 64 KiB wait, however slow the peer",
       Effect.gen(function*() {
         const { capabilities } = yield* Transport.Transport
