@@ -12,10 +12,11 @@ export type Ids = () => string
 const letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 const pairs = Array.from({ length: 4096 }, (_, bits) => letters[bits >> 6]! + letters[bits & 63]!)
 
-/** The lower 48 bits of a whole number. */
+/** The upper 48 of the 54 bits of a whole number: it is made of a fraction that has fewer, and so the lowest is constant. */
 const write = (number: number): string => {
-  const low = number >>> 0
-  const high = Math.floor(number / 2 ** 32)
+  const upper = Math.floor(number / 64)
+  const low = upper >>> 0
+  const high = Math.floor(upper / 2 ** 32)
   return pairs[low & 4095]! + pairs[(low >>> 12) & 4095]! + pairs[(low >>> 24) | ((high & 15) << 8)]! +
     pairs[(high >>> 4) & 4095]!
 }

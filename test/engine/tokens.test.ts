@@ -1,12 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import * as Identity from "../../src/contract/Identity.ts"
+import { Ids } from "../../src/engine/Ids.ts"
 import { Keyring, Tokens } from "../../src/engine/Tokens.ts"
 import { msgpack } from "../../src/wire/Msgpack.ts"
 import { guardedLayer, User } from "./guarded.ts"
 import { memory, serve, type World } from "./harness.ts"
 import { Client, sessionTest } from "./returning.ts"
 import { count, settle } from "./stage.ts"
+
+describe("ids", () => {
+  it.effect("are random in every bit", () =>
+    Effect.gen(function*() {
+      const ids = Array.from({ length: 5_000 }, yield* yield* Ids)
+      const letters = (at: number) => new Set(ids.map((id) => id[at])).size
+      assert.deepStrictEqual(Array.from({ length: 16 }, (_, at) => letters(at)), Array.from({ length: 16 }, () => 64))
+      assert.isTrue(ids.every((id) => /^[\w-]{16}$/.test(id)))
+    }))
+})
 
 describe("tokens", () => {
   it.effect("are never the same, have 128 random bits at least, and are kept as hashes only", () =>
