@@ -72,9 +72,9 @@ export interface Socket {
   readonly bufferedAmount: () => number
   /**
    * Starts the closing handshake, and resumes reading if it was paused. Idempotent: the first call counts.
-   * `SocketHandler.close` follows, never before this returns, once the peer has answered, and with it the connection; a peer that neither reads nor
-   * answers can hold it open, so whoever needs an end calls `terminate` where there is one. Messages that were under
-   * way may still come.
+   * `SocketHandler.close` follows, never before this returns: at once, or when the peer has answered, or when the
+   * connection has ended. A peer that neither reads nor answers can hold it open, so whoever needs an end calls
+   * `terminate` where there is one. Messages that were under way may still come.
    */
   readonly close: (code: number, reason: string) => void
   /**
