@@ -8,7 +8,7 @@ export interface SocketEvents {
   /** The handshake is done; `protocol` is the subprotocol the server chose, or empty. */
   readonly open: (protocol: string) => void
   readonly message: (data: string | Uint8Array) => void
-  /** The socket is gone, or never opened: called exactly once. */
+  /** The socket is gone, or never opened: called exactly once, after which no other callback comes. */
   readonly close: (code: number, reason: string) => void
 }
 
@@ -28,8 +28,12 @@ const platform: Connect = (url, protocols, events) => {
   socket.binaryType = "arraybuffer"
   socket.onopen = () => events.open(socket.protocol)
   socket.onmessage = ({ data }) => events.message(typeof data === "string" ? data : new Uint8Array(data))
-  // Deno says 0 where there was no close frame.
-  socket.onclose = ({ code, reason }) => events.close(code || 1006, reason)
+  socket.onclose = ({ code, reason }) => {
+    // Deno may say it again, and then tell of an empty message, where the server was gone when the close frame was sent.
+    socket.onclose = socket.onmessage = null
+    // Deno says 0 where there was no close frame.
+    events.close(code || 1006, reason)
+  }
   return {
     send: (data) => {
       if (socket.readyState === WebSocket.OPEN) socket.send(data)
