@@ -101,16 +101,24 @@ export class Socket implements Transport.Socket {
   }
 }
 
+const leave = (): void => {
+  current = undefined
+  for (const flush of flushes) flush()
+  flushes.length = 0
+  corked = undefined
+}
+
 /** What Bun calls for every socket. */
 export const callbacks = {
-  open: (ws: BunSocket) => ws.data.opened(ws),
+  open: (ws: BunSocket) => {
+    current = corked = ws
+    ws.data.opened(ws)
+    leave()
+  },
   message: (ws: BunSocket, data: string | Uint8Array) => {
     current = corked = ws
     ws.data.open!.handler.message(data)
-    current = undefined
-    for (const flush of flushes) flush()
-    flushes.length = 0
-    corked = undefined
+    leave()
   },
   drain: ({ data }: BunSocket) => data.open!.handler.drain(),
   close: ({ data }: BunSocket, code: number, reason: string) => data.gone(code, reason)

@@ -101,7 +101,7 @@ export interface Options {
   /** Where the engine listens: `ws:` or `wss:`. */
   readonly url: string
   /**
-   * The credentials. An effect is asked again before each connection; only then does the client come back after the
+   * The credentials, sent in a header of the upgrade, or in a message if that has no room. An effect is asked again before each connection; only then does the client come back after the
    * server refused the credentials (4401).
    */
   readonly token?: string | Effect.Effect<string>

@@ -209,7 +209,7 @@ export class Core implements Owner {
       limits: this.limits,
       answerMillis,
       wakeBy: (at) => this.alarm.by(at),
-      onGreeting: () => this.memberships.sendWanted(this.link!),
+      onGreeting: (link) => this.memberships.sendWanted(link),
       onWelcome: this.onWelcome,
       onFrame: this.onFrame,
       onHandled: this.settle,

@@ -7,8 +7,10 @@ import * as CloseCode from "../contract/CloseCode.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Codec from "../wire/Codec.ts"
 import type * as Frame from "../wire/Frame.ts"
+import * as Greeting from "../wire/Greeting.ts"
 import type { Pending } from "./Answers.ts"
 import { Answers } from "./Answers.ts"
+import { Batch } from "./Batch.ts"
 import type { Delivery } from "./Channel.ts"
 import type { ClientSocket, Connect } from "./Connector.ts"
 import { Pacer } from "./Pacer.ts"
@@ -39,8 +41,8 @@ export interface Options {
   readonly limits: Frame.Announced
   /** How long an answer may take. */
   readonly answerMillis: number
-  /** There is no session to go on with: what is asked now goes with the hello. */
-  readonly onGreeting: () => void
+  /** There is no session to go on with: what is asked now need not wait for the welcome. */
+  readonly onGreeting: (link: Link) => void
   /** The limits are complete. */
   readonly onWelcome: (welcome: Welcome) => void
   readonly onFrame: (frame: Delivery) => void
@@ -76,27 +78,29 @@ const maxFrames = Infinity
 
 export class Link {
   private readonly options: Options
-  private readonly socket: ClientSocket
   private readonly answers: Answers
   private limits: Frame.Announced
-  private pacer: Pacer | undefined
-  /** `greeting` only for as long as the message of the hello is filled. */
+  private pacer: Pacer
+  /** Undefined while what goes with the upgrade is collected. */
+  private socket: ClientSocket | undefined
+  /** `greeting` only for as long as what goes before the welcome is collected. */
   private phase: "opening" | "greeting" | "online" | "ended" = "opening"
   private onlineAt = 0
   private heardAt: number
   private silence = handshakeMillis
   private drain: number | undefined
   private malformed = 0
-  private message: Array<Codec.Encoded> = []
-  private messageBytes = 0
+  private readonly batch: Batch
   private cancels: Array<number> = []
 
   constructor(options: Options) {
     this.options = options
+    this.batch = new Batch(options.codec)
     this.answers = new Answers(options.answerMillis)
     this.limits = options.limits
     this.heardAt = options.now()
-    this.socket = options.connect(options.url, [options.codec.subprotocol], {
+    this.pacer = new Pacer(this.limits.rate, this.limits.burst, this.heardAt)
+    this.socket = options.connect(options.url, this.offers(), {
       open: this.onOpen,
       message: this.onMessage,
       close: (code, reason) => this.end(code, reason)
@@ -123,11 +127,11 @@ export class Link {
   canSend(): boolean {
     if (this.phase !== "online" && this.phase !== "greeting") return false
     const now = this.options.now()
-    if (!this.pacer!.ready(now)) {
-      this.options.wakeBy(this.pacer!.readyAt)
+    if (!this.pacer.ready(now)) {
+      this.options.wakeBy(this.pacer.readyAt)
       return false
     }
-    if (this.socket.bufferedAmount() + this.messageBytes < socketBytes) return true
+    if ((this.socket?.bufferedAmount() ?? 0) + this.batch.bytes < socketBytes) return true
     this.options.wakeBy(now + fullMillis)
     return false
   }
@@ -171,29 +175,42 @@ export class Link {
 
   /** Hands everything over that was put since the last flush. */
   flush(): void {
-    if (this.message.length === 0) return
-    const { codec } = this.options
-    const data = codec.concat(this.message)
-    this.message = []
-    this.messageBytes = 0
-    this.socket.send(data)
+    if (!this.batch.isEmpty) this.socket!.send(this.batch.take())
+  }
+
+  /** Collects what need not wait for the welcome. */
+  private greet(): void {
+    if (this.options.resume !== null) return
+    this.phase = "greeting"
+    this.options.onGreeting(this)
+    this.phase = "opening"
+  }
+
+  /** The subprotocols to offer; with them goes the hello, and as much behind it as there is room for. */
+  private offers(): ReadonlyArray<string> {
+    const { codec, resume, token } = this.options
+    this.append(codec.encode({ _tag: "hello", token, resume }))
+    // Too large, it is sent as soon as the socket is open.
+    if (this.batch.bytes > Greeting.maxBytes) return [codec.subprotocol]
+    this.greet()
+    return [codec.subprotocol, Greeting.offer(this.batch.take())]
   }
 
   private put(encoded: Codec.Encoded): RequestError.LimitExceeded | undefined {
-    const { frames, message: max } = this.limits
-    const { bytes } = encoded
-    const isFull = this.message.length >= frames || this.messageBytes + bytes + this.options.codec.separatorBytes > max
-    // Before the welcome there is one message, and what it has no room for is refused as well.
-    if (bytes > max || (isFull && !this.isOnline)) return new RequestError.LimitExceeded({ limit: "message", max })
+    const max = this.socket === undefined ? Greeting.maxBytes : this.limits.message
+    const isFull = !this.batch.fits(encoded, max, this.limits.frames)
+    // Before the welcome there is one message at a time, and what it has no room for is refused as well.
+    if (encoded.bytes > max || (isFull && !this.isOnline)) {
+      return new RequestError.LimitExceeded({ limit: "message", max })
+    }
     if (isFull) this.flush()
     this.append(encoded)
     return undefined
   }
 
   private append(encoded: Codec.Encoded): void {
-    this.message.push(encoded)
-    this.messageBytes += encoded.bytes + this.options.codec.separatorBytes
-    this.pacer!.take()
+    this.batch.add(encoded)
+    this.pacer.take()
   }
 
   // ------------------------------------------------------------- time
@@ -215,7 +232,7 @@ export class Link {
   /** Ends the connection from this side, without waiting for the other. */
   close(code: number, reason: string): void {
     if (this.phase === "ended") return
-    this.end(code, reason, () => this.socket.close(code, reason))
+    this.end(code, reason, () => this.socket!.close(code, reason))
   }
 
   private end(code: number, reason: string, close?: () => void): void {
@@ -231,21 +248,17 @@ export class Link {
 
   private readonly onOpen = (protocol: string): void => {
     if (this.phase !== "opening") return
-    const { codec, limits, now, resume, token } = this.options
+    const { codec, limits, now } = this.options
     if (protocol !== codec.subprotocol) return this.endAs(CloseCode.protocolError, `no ${codec.subprotocol}`)
-    this.pacer = new Pacer(limits.rate, limits.burst, now())
-    this.append(codec.encode({ _tag: "hello", token, resume }))
-    if (resume === null) {
-      this.phase = "greeting"
-      this.options.onGreeting()
-      this.phase = "opening"
-    }
+    // To the server the time until now has not passed.
+    this.pacer = new Pacer(limits.rate, limits.burst, now(), this.pacer.taken)
+    this.greet()
     this.flush()
   }
 
   /** Ends with a code that a client may not send. */
   private endAs({ code }: CloseCode.CloseCode, reason: string): void {
-    this.end(code, reason, () => this.socket.close(malformedCode, reason))
+    this.end(code, reason, () => this.socket!.close(malformedCode, reason))
   }
 
   private readonly onMessage = (data: string | Uint8Array): void => {
@@ -290,8 +303,8 @@ export class Link {
 
   /** At once: in a page in the background every timer is late. */
   private pong(): void {
-    this.pacer?.take()
-    this.socket.send(this.options.codec.encode({ _tag: "pong" }).data)
+    this.pacer.take()
+    this.socket!.send(this.options.codec.encode({ _tag: "pong" }).data)
   }
 
   /** Fails what it would have answered. */
@@ -308,7 +321,7 @@ export class Link {
     const limits = { ...unannounced, ...welcome.limits }
     this.phase = "online"
     this.limits = limits
-    this.pacer = new Pacer(limits.rate, limits.burst, now, this.pacer?.taken)
+    this.pacer = new Pacer(limits.rate, limits.burst, now, this.pacer.taken)
     this.onlineAt = now
     this.heardAt = now
     this.silence = silence > 0 ? silence : Infinity

@@ -1,6 +1,7 @@
 /**
  * What is decided before an upgrade: path, method, origin, subprotocol, room for one more connection.
  */
+import * as Greeting from "../wire/Greeting.ts"
 import { json } from "../wire/Json.ts"
 import { msgpack } from "../wire/Msgpack.ts"
 import { Connection } from "./Connection.ts"
@@ -65,11 +66,19 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
     if (protocol === undefined && request.protocols.length > 0) {
       return `none of the offered subprotocols is served: use ${[...joiners.keys()].join(", ")}`
     }
+    const joiner = protocol === undefined ? fallback : joiners.get(protocol)!
+    const greeting = Greeting.find(joiner.codec, request.protocols)
+    if (greeting === null) {
+      return `the hello among the subprotocols is no message of ${joiner.codec.subprotocol} in base64url`
+    }
     return {
       _tag: "Accepted",
       protocol,
-      open: (socket) =>
-        new Connection(shared, socket, protocol === undefined ? fallback : joiners.get(protocol)!, request)
+      open: (socket) => {
+        const connection = new Connection(shared, socket, joiner, request)
+        if (greeting !== undefined) connection.message(greeting)
+        return connection
+      }
     }
   }
 

@@ -3,17 +3,24 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Identity from "../contract/Identity.ts"
+import * as Greeting from "../wire/Greeting.ts"
 import * as Authentication from "./Authentication.ts"
 import type * as Transport from "./Transport.ts"
 
+const withoutGreeting = (request: Transport.UpgradeRequest): Transport.UpgradeRequest => {
+  const protocols = Greeting.others(request.protocols)
+  if (protocols.length === request.protocols.length) return request
+  return { ...request, protocols, headers: { ...request.headers, "sec-websocket-protocol": protocols.join(", ") } }
+}
+
 export class Credentials {
   private readonly authenticators: Authentication.Authenticators
-  /** Kept as long as somebody may ask about it. */
+  /** Kept as long as somebody may ask about it, without the hello that came with it. */
   private readonly request: Transport.UpgradeRequest | undefined
 
   constructor(authenticators: Authentication.Authenticators, request: Transport.UpgradeRequest) {
     this.authenticators = authenticators
-    this.request = authenticators.size === 0 ? undefined : request
+    this.request = authenticators.size === 0 ? undefined : withoutGreeting(request)
   }
 
   /** The identities that a token stands for, by every authenticator. */

@@ -38,5 +38,15 @@ export const fromBase64 = (text: string): Uint8Array<ArrayBuffer> | undefined =>
   return bytes
 }
 
+/** The same in the alphabet of RFC 4648 section 5 and without padding, for where `+`, `/` and `=` have a meaning. */
+export const toBase64Url = (bytes: Bytes): string =>
+  bytes.toJSON().replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
+
+/** The bytes that such a text stands for; undefined where it is none. */
+export const fromBase64Url = (text: string): Uint8Array<ArrayBuffer> | undefined => {
+  if (/[+/=]/.test(text)) return undefined
+  return fromBase64(text.replaceAll("-", "+").replaceAll("_", "/") + "=".repeat(-text.length & 3))
+}
+
 // `atob` would also take spaces, and text without padding.
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/

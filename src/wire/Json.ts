@@ -58,6 +58,16 @@ const encode = (frame: Frame.ClientFrame | Frame.ServerFrame): Encoded => {
   return { data, bytes: Utf8.byteLength(data), kind: frame._tag }
 }
 
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+const read = (bytes: Uint8Array): string | undefined => {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
 const concat = (frames: ReadonlyArray<Encoded>): string => {
   if (frames.length === 0) return ""
   let message = frames[0].data as string
@@ -76,6 +86,7 @@ export const json: Codec = {
   encode,
   concat,
   separatorBytes: 1,
+  read,
   decodeClient: decode(Shape.client) as Codec["decodeClient"],
   decodeServer: decode(Shape.server) as Codec["decodeServer"]
 }

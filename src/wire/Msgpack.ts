@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { identity } from "effect/Function"
 import type { Codec, Encoded } from "./Codec.ts"
 import * as Depth from "./Depth.ts"
 import type * as Frame from "./Frame.ts"
@@ -95,6 +96,7 @@ export const msgpack: Codec = {
   encode,
   concat,
   separatorBytes: 0,
+  read: identity,
   decodeClient: decode(Shape.client) as Codec["decodeClient"],
   decodeServer: decode(Shape.server) as Codec["decodeServer"]
 }

@@ -188,7 +188,7 @@ static long server_rss_kb(void) {
 
 /* ------------------------------------------------------------ connections */
 
-/* heddle's join goes with the hello: GREETING until the welcome, then JOINING. */
+/* heddle's hello and join go with the upgrade: GREETING until the welcome, then JOINING. */
 enum state { CONNECTING, SECURING, UPGRADING, OPENING, GREETING, JOINING, READY, DEAD };
 
 typedef struct {
@@ -725,12 +725,24 @@ static void on_message(connection *c, const char *text, size_t size, uint64_t ar
 
 /* The header of the upgrade that names it. */
 static const char *subprotocol(void) {
-  if (options.protocol == HEDDLE) return "\r\nSec-WebSocket-Protocol: heddle.v1+json\r\n";
-  return options.protocol == MSGPACK ? "\r\nSec-WebSocket-Protocol: heddle.v1+msgpack\r\n" : NULL;
+  if (options.protocol == HEDDLE) return "\r\nSec-WebSocket-Protocol: heddle.v1+json";
+  return options.protocol == MSGPACK ? "\r\nSec-WebSocket-Protocol: heddle.v1+msgpack" : NULL;
 }
 
-/* Hello and join in one message, as a client of heddle sends them that has no session. */
-static void greet(connection *c) {
+static char *put_base64url(char *to, const uint8_t *bytes, size_t size) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  uint32_t bits = 0;
+  int count = 0;
+  for (size_t at = 0; at < size; at++) {
+    bits = bits << 8 | bytes[at];
+    for (count += 8; count >= 6; count -= 6) *to++ = digits[bits >> (count - 6) & 63];
+  }
+  if (count > 0) *to++ = digits[bits << (6 - count) & 63];
+  return to;
+}
+
+/* Hello and join in one message among the subprotocols, as a client of heddle sends them that has no session. */
+static char *put_greeting(char *to, const connection *c) {
   char message[128], key[32];
   snprintf(key, sizeof key, "room-%d", c->index % options.rooms);
   char *end = message;
@@ -742,12 +754,11 @@ static void greet(connection *c) {
     end = pack_number(pack_text(pack_head(end, 0x96), "join"), 0);
     end = pack_head(pack_head(pack_text(pack_text(end, "bench"), key), 0xc0), 0xc0);
   }
-  send_message(c, message, end - message);
+  return put_base64url(put_text(to, ", heddle.hello."), (const uint8_t *)message, end - message);
 }
 
 static void on_upgraded(connection *c) {
   c->state = GREETING;
-  if (options.protocol == HEDDLE || options.protocol == MSGPACK) greet(c);
   if (options.protocol == SOCKETIO) c->state = OPENING; /* the server begins */
   if (options.protocol != RAW) return;
   c->next_offset = 1;
@@ -800,7 +811,8 @@ static size_t read_upgrade(connection *c, const uint8_t *bytes, size_t size) {
   head[length] = 0;
   if (memcmp(head, "HTTP/1.1 101", 12)) return drop(c, "the upgrade was refused"), 0;
   const char *wanted = subprotocol();
-  if (wanted && !strcasestr(head, wanted)) return drop(c, "the server did not take the subprotocol"), 0;
+  const char *taken = wanted ? strcasestr(head, wanted) : NULL;
+  if (wanted && (!taken || strncmp(taken + strlen(wanted), "\r\n", 2))) return drop(c, "the server did not take the subprotocol"), 0;
   on_upgraded(c);
   return end + 4 - bytes;
 }
@@ -850,11 +862,12 @@ static void start_connection(connection *c) {
 static void send_upgrade(connection *c) {
   char request[1024], room[32] = "";
   if (options.protocol == RAW) snprintf(room, sizeof room, "?room=%d", c->index % options.rooms);
-  const char *header = subprotocol();
+  char header[256] = "";
+  if (subprotocol()) *put_greeting(put_text(header, subprotocol()), c) = 0;
   int length = snprintf(request, sizeof request,
                         "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13%s\r\n",
-                        options.path, room, options.port, header ? header : "\r\n");
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13%s\r\n\r\n",
+                        options.path, room, options.port, header);
   c->state = UPGRADING;
   send_bytes(c, (uint8_t *)request, length);
 }

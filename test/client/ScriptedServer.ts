@@ -10,6 +10,7 @@ import * as Room from "../../src/contract/Room.ts"
 import * as Topic from "../../src/contract/Topic.ts"
 import type * as Frame from "../../src/wire/Frame.ts"
 import { json } from "../../src/wire/Json.ts"
+import { greeted } from "../greeted.ts"
 
 export class Muted extends Schema.TaggedError<Muted>()("Muted", { until: Schema.Date }) {}
 export class RoomFull extends Schema.TaggedError<RoomFull>()("RoomFull", { limit: Schema.Int }) {}
@@ -170,12 +171,16 @@ export class ScriptedServer {
     const at = () => this.clock.currentTimeMillisUnsafe()
     const socket = new ScriptedSocket(url, protocols, events, at())
     this.sockets.push(socket)
+    const receive = (frames: ReadonlyArray<{ readonly _tag: string }>) => {
+      for (const { _tag } of frames) assert.notInclude(["unknown", "malformed"], _tag)
+      socket.messages.push({ at: at(), frames: frames as ReadonlyArray<Frame.ClientFrame> })
+    }
+    const greeting = greeted(protocols)
+    if (greeting.length > 0) receive(greeting)
     return {
       send: (data: string | Uint8Array) => {
         assert.isUndefined(socket.closed, "nothing is sent after a close")
-        const frames = json.decodeClient(data, Infinity)!
-        for (const { _tag } of frames) assert.notInclude(["unknown", "malformed"], _tag)
-        socket.messages.push({ at: at(), frames: frames as ReadonlyArray<Frame.ClientFrame> })
+        receive(json.decodeClient(data, Infinity)!)
       },
       close: (code: number, reason: string) => {
         assert.isTrue(code === 1000 || (code >= 3000 && code <= 4999), `browsers refuse to close with ${code}`)

@@ -40,6 +40,8 @@ export class Connection {
   /** Joins that wait for a turn of their room. */
   readonly joining = new Map<number, Frame.ClientFrames["join"]>()
   readonly joined = new Set<number>()
+  /** It is on its way to the server, or was. */
+  hello: Frame.ClientFrames["hello"] | undefined
   /** The welcome has reached the client. */
   isWelcomed = false
   /** The close code, once the server has closed it. */
@@ -87,12 +89,15 @@ export class SessionServer {
   // ------------------------------------------------------------- what happens to it
 
   /** A message has left the client, and will be on its way for a while. */
-  sent(connection: Connection, [first, ...asked]: ReadonlyArray<Frame.ClientFrame>): void {
+  sent(connection: Connection, frames: ReadonlyArray<Frame.ClientFrame>): void {
     if (connection.isWelcomed) return
-    if (first?._tag !== "hello") return void this.violations.push("sent more than one message before the welcome")
+    const isFirst = connection.hello === undefined
+    const [hello, ...asked] = connection.hello === undefined ? frames : [connection.hello, ...frames]
+    if (hello?._tag !== "hello") return void this.violations.push("sent something before the hello")
+    connection.hello = hello
     if (asked.length === 0) return
-    this.notes.push("asked with the hello")
-    if (first.resume !== null) this.violations.push("asked before it knew whether its session goes on")
+    if (isFirst) this.notes.push("asked with the hello")
+    if (hello.resume !== null) this.violations.push("asked before it knew whether its session goes on")
     for (const { _tag } of asked) if (_tag !== "join") this.violations.push(`sent a ${_tag} before the welcome`)
   }
 

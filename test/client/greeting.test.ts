@@ -1,5 +1,5 @@
 /**
- * What goes out in the message of the hello, and what becomes of it.
+ * What goes out with the upgrade and before the welcome, and what becomes of it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Stream, SubscriptionRef } from "effect"
@@ -16,10 +16,15 @@ const join = (client: Client.Client, key: string, name = "ada") =>
 const asked = (socket: ScriptedSocket) =>
   socket.messages.map(({ frames }) => frames.map((frame) => "key" in frame ? frame.key : frame._tag))
 
+/** The next socket, which is opening. */
+const connects = Effect.fnUntraced(function*(server: ScriptedServer) {
+  yield* TestClock.adjust("5 seconds")
+  return yield* server.accept
+})
+
 /** The next socket, open and not yet welcomed. */
 const opens = Effect.fnUntraced(function*(server: ScriptedServer) {
-  yield* TestClock.adjust("5 seconds")
-  const socket = yield* server.accept
+  const socket = yield* connects(server)
   socket.open()
   yield* settled
   return socket
@@ -34,7 +39,7 @@ const limited = (ref: number, retryAfter: number): Frame.ServerFrames["error"] =
 })
 
 describe("with the hello of a new session", () => {
-  it.effect("go the rooms and topics that are wanted by then, in order, in one message", () =>
+  it.effect("go the rooms and topics that are wanted by then, in order, in one message, with the upgrade", () =>
     Effect.gen(function*() {
       const { client, server } = yield* start({ token: "secret" })
       const lobby = yield* join(client, "lobby")
@@ -44,8 +49,9 @@ describe("with the hello of a new session", () => {
         Effect.forkChild({ startImmediately: true })
       )
       yield* join(client, "cellar")
-      const socket = yield* opens(server)
+      const socket = yield* connects(server)
       assert.deepStrictEqual(asked(socket), [["hello", "lobby", "AAPL", "cellar"]])
+      socket.open()
       const [hello, first, second] = socket.frames
       assert.deepInclude(hello, { token: "secret", resume: null })
       assert.deepInclude(first, { _tag: "join", ref: 1, payload: { name: "ada" }, position: null })
@@ -65,28 +71,40 @@ describe("with the hello of a new session", () => {
       assert.lengthOf(socket.all("subscribe"), 1)
     }))
 
-  it.effect("goes nothing that is wanted later: it waits for the welcome", () =>
+  it.effect("goes nothing that is wanted later: it goes when the socket opens, or else waits for the welcome", () =>
     Effect.gen(function*() {
       const { client, server } = yield* start()
       yield* join(client, "lobby")
-      const socket = yield* opens(server)
+      const socket = yield* connects(server)
       yield* join(client, "cellar")
-      yield* TestClock.adjust("1 second")
+      yield* join(client, "attic")
+      yield* settled
       assert.deepStrictEqual(asked(socket), [["hello", "lobby"]])
+      socket.open()
+      assert.deepStrictEqual(asked(socket), [["hello", "lobby"], ["cellar", "attic"]])
+      yield* join(client, "garden")
+      yield* TestClock.adjust("1 second")
+      assert.lengthOf(asked(socket), 2)
       socket.welcome()
       yield* settled
-      assert.deepStrictEqual(asked(socket), [["hello", "lobby"], ["cellar"]])
+      assert.deepStrictEqual(asked(socket), [["hello", "lobby"], ["cellar", "attic"], ["garden"]])
     }))
 
   it.effect("go no more than half of the usual burst, and the others after the welcome at the pace it announces", () =>
     Effect.gen(function*() {
       const { client, server } = yield* start()
       yield* Effect.forEach(keys(120), (key) => join(client, key))
-      const socket = yield* opens(server)
-      assert.deepStrictEqual(asked(socket), [["hello", ...keys(99)]])
+      const socket = yield* connects(server)
+      assert.isAtMost(socket.protocols.join(", ").length, 4_200)
+      const [greeting = []] = asked(socket)
+      assert.isAbove(greeting.length, 50)
+      assert.deepStrictEqual(greeting, ["hello", ...keys(greeting.length - 1)])
+      yield* TestClock.adjust("4 seconds")
+      socket.open()
+      assert.deepStrictEqual(asked(socket)[1], keys(99).slice(greeting.length - 1), "to the server no time has passed")
       socket.welcome({ rate: 10, burst: 210 })
       yield* settled
-      assert.deepStrictEqual(asked(socket)[1], keys(104).slice(99), "half of 210, less the hundred")
+      assert.deepStrictEqual(asked(socket)[2], keys(104).slice(99), "half of 210, less the hundred")
       yield* TestClock.adjust("2 seconds")
       assert.deepStrictEqual(asked(socket).flat().slice(1), keys(120))
     }))
@@ -97,11 +115,13 @@ describe("with the hello of a new session", () => {
       for (const [key, size] of [["small", 1], ["large", 60_000], ["larger", 6_000], ["last", 1]] as const) {
         yield* join(client, key, "x".repeat(size))
       }
-      const socket = yield* opens(server)
-      assert.deepStrictEqual(asked(socket), [["hello", "small", "large"]])
+      const socket = yield* connects(server)
+      assert.deepStrictEqual(asked(socket), [["hello", "small"]])
+      socket.open()
+      assert.deepStrictEqual(asked(socket), [["hello", "small"], ["large"]])
       socket.welcome()
       yield* settled
-      assert.deepStrictEqual(asked(socket), [["hello", "small", "large"], ["larger", "last"]])
+      assert.deepStrictEqual(asked(socket), [["hello", "small"], ["large"], ["larger", "last"]])
     }))
 
   it.effect("goes nothing that only the announced limits allow, and does not fail for it", () =>
@@ -113,6 +133,18 @@ describe("with the hello of a new session", () => {
       socket.welcome({ message: 100_000 })
       yield* socket.joins()
       yield* Fiber.join(joining)
+    }))
+
+  it.effect("goes everything as the socket opens where the hello is too large for an upgrade", () =>
+    Effect.gen(function*() {
+      for (const [size, isLarge] of [[3_059, false], [3_060, true]] as const) {
+        const { client, server } = yield* start({ token: "t".repeat(size) })
+        yield* join(client, "lobby")
+        const socket = yield* connects(server)
+        assert.strictEqual(socket.frames.length, isLarge ? 0 : 1)
+        socket.open()
+        assert.deepStrictEqual(asked(socket), isLarge ? [["hello", "lobby"]] : [["hello"], ["lobby"]])
+      }
     }))
 
   it.effect("goes nothing beside a token that fills the message", () =>
@@ -135,8 +167,10 @@ describe("with the hello that takes up a session", () => {
       yield* first.joins()
       first.close(1006)
       yield* join(client, "cellar")
-      const second = yield* opens(server)
+      const second = yield* connects(server)
       assert.strictEqual(second.all("hello")[0]!.resume, "one")
+      second.open()
+      yield* settled
       assert.deepStrictEqual(asked(second), [["hello"]])
       second.welcome({}, undefined, { resume: "two" })
       yield* settled
@@ -233,18 +267,16 @@ describe("a join that was sent with a hello", () => {
       assert.deepStrictEqual(asked(second), [["hello", "cellar"]], "and nothing is left or cancelled")
     }))
 
-  it.effect("and given up before the next socket opens is forgotten: its address is free, and its reference is another's", () =>
+  it.effect("and given up before the next connection is forgotten: its address is free, and its reference is another's", () =>
     Effect.gen(function*() {
       const { client, server } = yield* start()
       const joining = yield* join(client, "lobby")
       yield* join(client, "cellar")
       const first = yield* opens(server)
       first.close(1006)
-      yield* TestClock.adjust("5 seconds")
-      const second = yield* server.accept
       yield* Fiber.interrupt(joining)
       yield* join(client, "lobby")
-      second.open()
+      const second = yield* opens(server)
       second.welcome()
       yield* settled
       assert.deepStrictEqual(asked(second), [["hello", "cellar", "lobby"]])
@@ -285,7 +317,9 @@ describe("limits that are narrower than was taken for granted", () => {
     Effect.gen(function*() {
       const { client, server } = yield* start()
       const joining = yield* Effect.forEach(keys(3), (key) => join(client, key))
-      const socket = yield* opens(server)
+      yield* settled
+      const socket = yield* server.accept
+      socket.open()
       socket.send(limited(2, 300))
       socket.welcome({ rate: 10, burst: 2 })
       socket.send(limited(3, 300))

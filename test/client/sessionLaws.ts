@@ -10,6 +10,7 @@ import type { SocketEvents } from "../../src/client/Connector.ts"
 import type * as Frame from "../../src/wire/Frame.ts"
 import { json } from "../../src/wire/Json.ts"
 import { makeRandom } from "../engine/random.ts"
+import { greeted } from "../greeted.ts"
 import { Chat, settled } from "./ScriptedServer.ts"
 import { Connection, rooms, SessionServer } from "./SessionServer.ts"
 
@@ -41,15 +42,17 @@ class World {
   /** Frames that have arrived, in either direction. */
   arrived = 0
 
-  readonly connect = (_url: string, _protocols: ReadonlyArray<string>, events: SocketEvents) => {
+  readonly connect = (_url: string, protocols: ReadonlyArray<string>, events: SocketEvents) => {
     const line: Line = { connection: new Connection(), events, out: [], isOpen: false }
     this.line = line
+    const send = (frames: ReadonlyArray<Frame.ClientFrame>) => {
+      this.server.sent(line.connection, frames)
+      line.out.push(...frames)
+    }
+    send(greeted(protocols))
     return {
       send: (data: string | Uint8Array) => {
-        if (this.line !== line) return
-        const frames = json.decodeClient(data, Infinity)! as ReadonlyArray<Frame.ClientFrame>
-        this.server.sent(line.connection, frames)
-        line.out.push(...frames)
+        if (this.line === line) send(json.decodeClient(data, Infinity)! as ReadonlyArray<Frame.ClientFrame>)
       },
       close: () => this.drop(line),
       bufferedAmount: () => 0
@@ -73,11 +76,6 @@ class World {
   toServer(): boolean {
     const { line } = this
     if (line === undefined) return false
-    if (!line.isOpen) {
-      line.isOpen = true
-      line.events.open("heddle.v1+json")
-      return true
-    }
     if (line.out.length === 0) return false
     this.arrived++
     this.server.receive(line.connection, line.out.shift()!)
@@ -88,6 +86,11 @@ class World {
     const { line } = this
     if (line === undefined) return false
     const { connection } = line
+    if (!line.isOpen) {
+      line.isOpen = true
+      line.events.open("heddle.v1+json")
+      return true
+    }
     if (connection.out.length === 0) return connection.closed !== undefined && this.cut(connection.closed)
     this.arrived++
     line.events.message(json.encode(connection.deliver()).data as string)

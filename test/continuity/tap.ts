@@ -4,6 +4,7 @@
 import type { Connect } from "../../src/client/Connector.ts"
 import type * as Frame from "../../src/wire/Frame.ts"
 import { json } from "../../src/wire/Json.ts"
+import { greeted } from "../greeted.ts"
 import type { Book } from "./hall.ts"
 import type { Place, Truth } from "./truth.ts"
 
@@ -123,7 +124,8 @@ export class Tap {
   tapped(open: Connect): Connect {
     return (url, protocols, events) => {
       const wire = new Wire(this)
-      this.trace("opens")
+      this.trace(`opens with ${protocols}`)
+      for (const frame of greeted(protocols)) wire.sent(frame)
       const socket = open(url, protocols, {
         open: events.open,
         message: (data) => {

@@ -360,6 +360,8 @@ const http = (
     yield* until("it is answered", () => client.status !== 0)
     return client
   })
+  const greeted = (hello: string, protocol = "heddle.v1+json") =>
+    upgradeRequest("/live", { "Sec-WebSocket-Protocol": `${protocol}, heddle.hello.${hello}` })
   const plain = (method: string, path: string) =>
     `${method} ${path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`
   const cases: Record<string, readonly [status: number, request: string]> = {
@@ -373,6 +375,10 @@ const http = (
     "an origin that only begins like its own": [403, upgradeRequest("/live", { Origin: "http://test.evil.example" })],
     "an origin of null, as a sandboxed page has": [403, upgradeRequest("/live", { Origin: "null" })],
     "subprotocols that it does not speak": [400, upgradeRequest("/live", { "Sec-WebSocket-Protocol": "heddle.v9, x" })],
+    "a hello among the subprotocols that is not in base64": [400, greeted("{}")],
+    "a hello among the subprotocols that is not text": [400, greeted("_w")],
+    "a hello for a subprotocol that it does not speak": [400, greeted("W10", "heddle.v9")],
+    "a hello among the subprotocols": [101, greeted("W10")],
     "its own origin": [101, upgradeRequest("/live", { Origin: "http://test" })],
     "its own origin over TLS": [101, upgradeRequest("/live", { Origin: "https://test" })],
     "a listed origin": [101, upgradeRequest("/live", { Origin: "https://listed.example" })],
@@ -384,6 +390,7 @@ const http = (
       Effect.gen(function*() {
         const client = yield* answer(world, request)
         assert.strictEqual(client.status, status)
+        assert.notInclude(client.head, "heddle.hello")
         if (status === 426) assert.strictEqual(client.headers.get("upgrade")?.toLowerCase(), "websocket")
         assert.strictEqual(yield* world.engine.connections, status === 101 ? 1 : 0)
         assert.deepStrictEqual(world.errors, [])

@@ -1,6 +1,6 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
-import { errorOf, type Peer } from "./peer.ts"
+import { connect, errorOf, greeting, type Peer } from "./peer.ts"
 import { ask, connectionTest, settle } from "./stage.ts"
 
 describe("handshake", () => {
@@ -53,6 +53,41 @@ describe("handshake", () => {
       assert.deepStrictEqual(peer.kinds().filter((kind) => kind !== "present"), ["welcome", "joined", "subscribed"])
       assert.lengthOf(peer.messages, 1)
     }))
+
+  connectionTest(
+    "answers what came with the upgrade as soon as the socket is open",
+    {},
+    ({ engine, network, until }) =>
+      Effect.gen(function*() {
+        const protocols = greeting(
+          { _tag: "hello", token: null, resume: null },
+          { _tag: "join", ref: 1, room: "lab", key: "a", payload: { name: "ada" }, position: null, last: null }
+        )
+        const peer = yield* connect(network.connect, engine.address, "/live", until, protocols)
+        yield* peer.answer(1)
+        assert.deepStrictEqual(peer.kinds(), ["welcome", "joined", "present"])
+        assert.lengthOf(peer.messages, 1)
+        // What it says later is no hello.
+        peer.lastRef = 1
+        yield* peer.join("lab", "b", { name: "ada" })
+      })
+  )
+
+  connectionTest(
+    "takes what came with the upgrade as any message",
+    {},
+    ({ engine, network, until }) =>
+      Effect.gen(function*() {
+        const join = { _tag: "join", ref: 1, room: "lab", key: "a", payload: null, position: null, last: null } as const
+        const early = yield* connect(network.connect, engine.address, "/live", until, greeting(join))
+        assert.strictEqual(errorOf(yield* early.next("error")), "MalformedFrame")
+        yield* early.hello()
+        const many = Array.from({ length: 257 }, () => join)
+        const full = yield* connect(network.connect, engine.address, "/live", until, greeting(...many))
+        assert.strictEqual(yield* full.closeCode, 1009)
+        assert.strictEqual(yield* engine.connections, 1)
+      })
+  )
 
   connectionTest("announces its limits, its heartbeat and the contracts", {}, ({ open }) =>
     Effect.gen(function*() {

@@ -4,7 +4,7 @@ import * as Identity from "../../src/contract/Identity.ts"
 import type * as Frame from "../../src/wire/Frame.ts"
 import { guardedLayer, User } from "./guarded.ts"
 import { memory, serve, type World } from "./harness.ts"
-import { connect, errorOf } from "./peer.ts"
+import { connect, errorOf, greeting as upgrading } from "./peer.ts"
 import { settle } from "./stage.ts"
 
 describe("identity", () => {
@@ -149,6 +149,23 @@ describe("identity", () => {
         assert.deepStrictEqual(errors, [])
       })
   )
+
+  it.effect("is told by a hello that came with the upgrade, of which the authenticator sees the token only", () => {
+    const seen: Array<Identity.Handshake> = []
+    const Auth = Identity.layer(User, (handshake) => {
+      seen.push(handshake)
+      return Effect.succeed({ name: "ada" })
+    })
+    return serve(memory, { rooms: [guardedLayer.pipe(Layer.provide(Auth))] })(({ engine, errors, network, until }) =>
+      Effect.gen(function*() {
+        const one = yield* connect(network.connect, engine.address, "/live", until, upgrading(...greeting(secret)))
+        yield* one.answer(2)
+        assert.deepStrictEqual(seen.map(({ token }) => token), [secret])
+        assert.strictEqual(seen[0]!.headers.get("sec-websocket-protocol"), "heddle.v1+json")
+        assert.deepStrictEqual(errors, [])
+      })
+    )
+  })
 
   guarded("is replaced by a renewal, for the requests after it", ({ peer }) =>
     Effect.gen(function*() {

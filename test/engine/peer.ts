@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import type { Connect } from "../../src/client/Connector.ts"
 import type { Address } from "../../src/engine/Transport.ts"
 import type * as Frame from "../../src/wire/Frame.ts"
+import * as Greeting from "../../src/wire/Greeting.ts"
 import { json } from "../../src/wire/Json.ts"
 import { until as wait } from "../contract/transportClient.ts"
 
@@ -197,6 +198,12 @@ export class Peer {
 /** The tag of the protocol's own error in an answer. */
 export const errorOf = (answer: Frame.ServerFrame): string =>
   answer._tag === "error" ? answer.error._tag : `no error but ${JSON.stringify(answer)}`
+
+/** The subprotocols of a client that says these frames with the upgrade. */
+export const greeting = (...frames: ReadonlyArray<Frame.ClientFrame>): ReadonlyArray<string> => [
+  json.subprotocol,
+  Greeting.offer(json.concat(frames.map(json.encode)))
+]
 
 export const connect = (
   connector: Connect,
