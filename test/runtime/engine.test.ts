@@ -22,7 +22,10 @@ describe(`closing the engine: ${harness.name}`, () => {
       const lab = makeLab({ do: (_, __, what) => what === "hang" ? Effect.never : Effect.succeed(what) })
       const scope = Scope.makeUnsafe()
       const services = yield* Layer.buildWithScope(
-        Engine.layer({ rooms: [lab.layer] }).pipe(Layer.provide(harness.transport), Layer.provide(Logger.layer([]))),
+        Engine.layer({ rooms: [lab.layer], drain: { deadline: 1_000 } }).pipe(
+          Layer.provide(harness.transport),
+          Layer.provide(Logger.layer([]))
+        ),
         scope
       )
       const { address } = Context.get(services, Engine.Engine)
