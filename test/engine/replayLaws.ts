@@ -44,7 +44,6 @@ interface Connection {
   readonly subscription: Subscription
   /** Stamps of what must not get lost. */
   readonly owed: Array<number>
-  read: number
   stamp: number
 }
 
@@ -167,7 +166,7 @@ const live = (seed: number, begin: typeof Recovery.begin): ReadonlySet<string> =
     )
     const { position } = channel
     const subscription = channel.subscribe(outbox)
-    const connection = { outbox, state, subscription, owed: [], read: 0, stamp: 0 }
+    const connection = { outbox, state, subscription, owed: [], stamp: 0 }
     client.connection = connection
     const answer = () => {
       if (client.connection !== connection) return
@@ -183,8 +182,8 @@ const live = (seed: number, begin: typeof Recovery.begin): ReadonlySet<string> =
   /** Looks at what has come since. */
   const read = (client: Client) => {
     const connection = client.connection!
-    const lines = connection.state.lines().slice(connection.read)
-    connection.read += lines.length
+    const lines = connection.state.lines()
+    connection.state.sent.length = 0
     for (const line of lines) {
       const frame = json.decodeServer(line, 1)![0] as Frame.ServerFrame
       if (frame._tag === "joined" && frame.recovered) {
