@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Random } from "effect"
+import { quickImmediates } from "../engine/immediates.ts"
 import { seeds } from "../engine/random.ts"
 import * as broken from "./brokenSessions.ts"
 import type { Step } from "./sessionLaws.ts"
 import { live, sessionLaws } from "./sessionLaws.ts"
+
+quickImmediates()
 
 const runs = seeds(250)
 

@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit } from "effect"
 import * as broken from "./broken.ts"
+import { quickImmediates } from "./immediates.ts"
 import { engineLaws, type Fault } from "./laws.ts"
 import { seeds } from "./random.ts"
+
+quickImmediates()
 
 const runs = seeds(2_000)
 

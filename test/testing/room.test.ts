@@ -5,8 +5,11 @@ import { RoomTest } from "heddle/testing"
 import { Room } from "../../src/engine/Room.ts"
 import { Subscription } from "../../src/engine/Subscription.ts"
 import * as broken from "../engine/broken.ts"
+import { quickImmediates } from "../engine/immediates.ts"
 import type { Bug } from "./theatre.ts"
 import { makeTheatre, model, Theatre } from "./theatre.ts"
+
+quickImmediates()
 
 type Options = Parameters<typeof RoomTest.check<typeof Theatre, never, never, ReadonlyArray<string>>>[2]
 
