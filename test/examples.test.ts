@@ -1,7 +1,7 @@
 /**
  * The examples as a stranger runs them: as processes of their own, on every runtime.
  */
-import { afterEach, assert, describe, it, vi } from "@effect/vitest"
+import { afterAll, assert, describe, it, vi } from "@effect/vitest"
 import type { ChildProcessByStdio } from "node:child_process"
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs"
@@ -21,9 +21,8 @@ const runtimes: { readonly [name: string]: ReadonlyArray<string> } = {
 }
 
 const children = new Set<Running>()
-afterEach(() => {
+afterAll(() => {
   for (const { child } of children) child.kill("SIGKILL")
-  children.clear()
 })
 
 /** One example that runs, and what it has printed so far. */
@@ -91,6 +90,44 @@ const exchange = (port: string, frames: ReadonlyArray<unknown>, count: number): 
     }
   })
 
+// Most of the time the clients wait for when they may come back.
+describe.concurrent("chat", () => {
+  it.each(Object.keys(runtimes))(
+    "two terminals and a plain client talk, through a restart of the server, on %s",
+    async (runtime) => {
+      const { server, port } = await serve(runtime, "examples/chat/server.ts")
+      const ada = new Running(runtime, ["examples/chat/client.ts", "ada"], { PORT: port })
+      await ada.printed(/\* in lobby: ada\n/)
+      const bob = new Running(runtime, ["examples/chat/client.ts", "bob"], { PORT: port })
+      await bob.printed(/\* in lobby: ada, bob\n/)
+      await ada.printed(/\* bob joined\n/)
+
+      bob.child.stdin.write("hello\n")
+      await ada.printed(/bob: hello\n/)
+      await exchange(port, [
+        ["hello"],
+        ["join", 1, "chat", "lobby", { name: "plain" }],
+        ["request", 2, 1, 1, 0, "Say", { text: "by hand" }]
+      ], 5)
+      await ada.printed(/plain: by hand\n\* plain left\n/)
+
+      await server.stops()
+      await ada.printed(/\* no connection/)
+      ada.child.stdin.write("are you there?\n")
+      const restarted = new Running(runtime, ["examples/chat/server.ts"], { PORT: port })
+      await ada.printed(/\* connected\n/)
+      await bob.printed(/ada: are you there\?\n/)
+
+      ada.child.stdin.end("bye\n")
+      assert.strictEqual(await ada.exited, 0)
+      await bob.printed(/ada: bye\n\* ada left\n/)
+      bob.child.stdin.write("/quit\n")
+      assert.strictEqual(await bob.exited, 0)
+      await restarted.stops()
+    }
+  )
+})
+
 describe.each(Object.keys(runtimes))("on %s", (runtime) => {
   it("echo answers a plain WebSocket client, and stops", async () => {
     const { server, port } = await serve(runtime, "examples/echo.ts")
@@ -109,38 +146,6 @@ describe.each(Object.keys(runtimes))("on %s", (runtime) => {
     await client.printed(/(LOOM \d+\.\d\d\n){2}/)
     await client.stops()
     await server.stops()
-  })
-
-  it("chat: two terminals and a plain client talk, through a restart of the server", async () => {
-    const { server, port } = await serve(runtime, "examples/chat/server.ts")
-    const ada = new Running(runtime, ["examples/chat/client.ts", "ada"], { PORT: port })
-    await ada.printed(/\* in lobby: ada\n/)
-    const bob = new Running(runtime, ["examples/chat/client.ts", "bob"], { PORT: port })
-    await bob.printed(/\* in lobby: ada, bob\n/)
-    await ada.printed(/\* bob joined\n/)
-
-    bob.child.stdin.write("hello\n")
-    await ada.printed(/bob: hello\n/)
-    await exchange(port, [
-      ["hello"],
-      ["join", 1, "chat", "lobby", { name: "plain" }],
-      ["request", 2, 1, 1, 0, "Say", { text: "by hand" }]
-    ], 5)
-    await ada.printed(/plain: by hand\n\* plain left\n/)
-
-    await server.stops()
-    await ada.printed(/\* no connection/)
-    ada.child.stdin.write("are you there?\n")
-    const restarted = new Running(runtime, ["examples/chat/server.ts"], { PORT: port })
-    await ada.printed(/\* connected\n/)
-    await bob.printed(/ada: are you there\?\n/)
-
-    ada.child.stdin.end("bye\n")
-    assert.strictEqual(await ada.exited, 0)
-    await bob.printed(/ada: bye\n\* ada left\n/)
-    bob.child.stdin.write("/quit\n")
-    assert.strictEqual(await bob.exited, 0)
-    await restarted.stops()
   })
 
   it("chat: a refused name is one line and exit code 1", async () => {
