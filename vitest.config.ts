@@ -5,7 +5,15 @@ export default defineConfig({
     projects: [
       // What depends on no runtime: runs on Node once.
       {
-        test: { name: "core", include: ["test/**/*.test.ts"], exclude: ["test/{runtime,system,faults,continuity}/**"] }
+        test: {
+          name: "core",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/{runtime,system,faults,continuity}/**"],
+          // Most files take less time than what they import.
+          isolate: false,
+          // A test that computes for seconds may share its core.
+          testTimeout: 30_000
+        }
       },
       // What must hold on every runtime: runs on Node, Bun and Deno.
       { test: { name: "runtime", include: ["test/runtime/**/*.test.ts"], testTimeout: 30_000 } },
