@@ -2,8 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit } from "effect"
 import * as Actor from "../../src/actor/Actor.ts"
 import * as Mailbox from "../../src/actor/Mailbox.ts"
+import { quickImmediates } from "../engine/immediates.ts"
 import * as broken from "./broken.ts"
 import { actorLaws, conversationLaws, forSeeds, mailboxLaws } from "./laws.ts"
+
+quickImmediates()
 
 const seeds = Number(process.env["SEEDS"] ?? 2_000)
 
