@@ -18,7 +18,7 @@ interface BunSocket {
 
 /** The socket whose `message` callback runs, and what to call when it ends. */
 let current: BunSocket | undefined
-const flushes: Array<() => void> = []
+const flushers: Array<Transport.Flusher> = []
 /** The socket that Bun has corked: longer, until these were called. */
 let corked: BunSocket | undefined
 
@@ -70,10 +70,10 @@ export class Socket implements Transport.Socket {
     return amount
   }
 
-  tickEnd(flush: () => void): void {
+  tickEnd(flusher: Transport.Flusher): void {
     // Inside its own callback a socket is corked: what is sent there leaves in one write.
-    if (current === this.ws) flushes.push(flush)
-    else Shim.tickEnd(flush)
+    if (current === this.ws) flushers.push(flusher)
+    else Shim.tickEnd(flusher)
   }
 
   close(code: number, reason: string): void {
@@ -103,8 +103,8 @@ export class Socket implements Transport.Socket {
 
 const leave = (): void => {
   current = undefined
-  for (const flush of flushes) flush()
-  flushes.length = 0
+  for (const flusher of flushers) flusher.flush()
+  flushers.length = 0
   corked = undefined
 }
 

@@ -95,5 +95,5 @@ export const make = (serving: Shim.Serving): OnUpgrade => (incoming, stream, hea
   raw.cork()
   raw.write(answer(request, verdict.protocol), "latin1")
   NodeSocket.open(raw, head, verdict, serving)
-  Shim.tickEnd(() => raw.uncork())
+  Shim.tickEnd({ flush: () => raw.uncork() })
 }

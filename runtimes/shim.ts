@@ -132,28 +132,30 @@ export const layerAttached = (
   })
 
 /**
- * Two lists in turn: what asks while one is called waits in the other. They keep their room, which they need again in the
+ * Two lists in turn: who asks while one is called waits in the other. They keep their room, which they need again in the
  * next turn.
  */
-let flushes: Array<() => void> = []
-let others: Array<() => void> = []
+let flushers: Array<Transport.Flusher> = []
+let others: Array<Transport.Flusher> = []
 let count = 0
 
+/** Stands where somebody was: nobody is kept alive by having been here. */
+const nobody: Transport.Flusher = { flush: constVoid }
+
 const flushAll = (): void => {
-  const [batch, length] = [flushes, count]
-  flushes = others
+  const [batch, length] = [flushers, count]
+  flushers = others
   others = batch
   count = 0
   for (let index = 0; index < length; index++) {
-    const flush = batch[index]!
-    // Nobody is kept alive by having been here.
-    batch[index] = constVoid
-    flush()
+    const flusher = batch[index]!
+    batch[index] = nobody
+    flusher.flush()
   }
 }
 
 /** Calls back once the current turn of the event loop is over: one `setImmediate` for all who ask in one turn. */
-export const tickEnd = (flush: () => void): void => {
-  flushes[count++] = flush
+export const tickEnd = (flusher: Transport.Flusher): void => {
+  flushers[count++] = flusher
   if (count === 1) setImmediate(flushAll)
 }

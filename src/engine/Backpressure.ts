@@ -25,12 +25,14 @@ export class Backpressure {
   room(): Effect.Effect<void> {
     return Effect.callback((resume) => {
       this.waiting = () => resume(Effect.void)
+      this.outbox.awaitRoom()
     })
   }
 
   /** Some of what waited may have left. */
   goOn(): void {
-    if (this.waiting === undefined || !this.hasRoom) return
+    if (this.waiting === undefined) return
+    if (!this.hasRoom) return this.outbox.awaitRoom()
     const { waiting } = this
     this.waiting = undefined
     waiting()

@@ -113,7 +113,10 @@ export class Connection implements Transport.SocketHandler, Beating, Holder, Own
   }
 
   onRoom(): void {
-    if (this.retiring && this.outbox.queuedFrames === 0) return this.expire()
+    if (this.retiring) {
+      if (this.outbox.queuedFrames === 0) return this.expire()
+      this.outbox.awaitRoom()
+    }
     this.replies.goOn()
   }
 

@@ -19,13 +19,14 @@
  * of what may collect by then there is a bound too, past which it is disconnected.
  */
 import type * as Codec from "../wire/Codec.ts"
+import { Chain } from "./Chain.ts"
 import * as Fate from "./Fate.ts"
 import type { Outgoing } from "./Fate.ts"
 import { type Feed, Feeds } from "./Feeds.ts"
 import { type Delivery, Followed } from "./Followed.ts"
 import * as Limits from "./Limits.ts"
 import type { Options, Owner, Stalled } from "./OutboxOptions.ts"
-import type { Packing } from "./Packing.ts"
+import { countOf, type Packing } from "./Packing.ts"
 import type * as Transport from "./Transport.ts"
 
 export type { Options, Owner, Stalled } from "./OutboxOptions.ts"
@@ -37,7 +38,7 @@ export const dropped = 1
 /** Only of frames that catch up. */
 export const refused = 2
 
-export class Outbox<out C = Codec.Codec> implements Stalled {
+export class Outbox<out C = Codec.Codec> implements Stalled, Transport.Flusher {
   readonly codec: C
   /** Sweeps of the heartbeat since something was last sent. */
   idleSweeps = 0
@@ -46,6 +47,9 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   private readonly options: Options
   private readonly owner: Owner
   private readonly drops: Fate.Drops
+  /** What was pushed since nothing waited, unless it is in `frames`. */
+  private tick = Chain.empty
+  /** What waits: everything, as soon as some of it may be taken out. */
   private frames: Array<Outgoing> = none
   private bytes = 0
   private scheduled = false
@@ -57,6 +61,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   private followed: Followed | undefined
   private feeds: Feeds | undefined
   private closed = false
+  private isAwaited = false
 
   constructor(socket: Transport.Socket, packing: Packing<C>, options: Options, owner: Owner) {
     this.socket = socket
@@ -78,7 +83,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   }
 
   get queuedFrames(): number {
-    return this.frames.length
+    return this.tick.length + this.frames.length
   }
 
   get isClosed(): boolean {
@@ -103,24 +108,33 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     this.options.stats?.sent(frame)
     if (this.scheduled) {
       // Half full within one tick: what the runtime can take now need not wait for the end of it.
-      if (this.bytes > this.options.maxBytes / 2 || this.frames.length > this.options.maxFrames / 2) this.handOver()
+      if (this.bytes > this.options.maxBytes / 2 || this.queuedFrames > this.options.maxFrames / 2) this.handOver()
     } else {
       this.scheduled = true
-      this.socket.tickEnd(this.flush)
+      this.socket.tickEnd(this)
     }
     return queued
   }
 
-  /** Most ticks have one frame for a receiver, which an array that grows would take room of seventeen for. */
   private append(frame: Outgoing): void {
-    if (this.frames === none) this.frames = [frame]
+    if (this.frames === none) this.tick = this.tick.add(frame)
     else this.frames.push(frame)
+  }
+
+  /** All that waits, in a list of which some may be taken out. */
+  private spill(): Array<Outgoing> {
+    if (this.frames === none) {
+      this.frames = this.tick.frames
+      this.tick = Chain.empty
+    }
+    return this.frames
   }
 
   /** Whether a feed may push so many bytes: a quarter is for feeds, so that there is room for what cannot wait. */
   takes(bytes: number): boolean {
-    return this.frames.length === 0 ||
-      (this.bytes + bytes <= this.options.maxBytes / 4 && this.frames.length < this.options.maxFrames / 4)
+    const { queuedFrames } = this
+    return queuedFrames === 0 ||
+      (this.bytes + bytes <= this.options.maxBytes / 4 && queuedFrames < this.options.maxFrames / 4)
   }
 
   /** Has a feed pull whenever there may be room, until it has pushed everything. */
@@ -129,15 +143,22 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     this.feeds.add(feed)
   }
 
-  /** There may be room. */
+  /** Has the owner's `onRoom` called once, when some of what waits may have left. */
+  awaitRoom(): void {
+    this.isAwaited = true
+  }
+
+  /** There may be room. Who has asked is told only: the owners of a fan-out are cold memory. */
   private pull(): void {
     if (this.feeds?.pull() === true) this.feeds = undefined
+    if (!this.isAwaited) return
+    this.isAwaited = false
     this.owner.onRoom?.()
   }
 
   /** Tells a delivery when the frame that was just pushed has left, unless it has already. */
   follow(frame: Outgoing, delivery: Delivery): void {
-    if (this.frames.at(-1) !== frame) return
+    if ((this.frames === none ? this.tick.last : this.frames.at(-1)) !== frame) return
     this.followed ??= new Followed()
     this.followed.follow(frame, delivery)
   }
@@ -147,6 +168,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   private wait(frame: Outgoing): Pushed {
     const { fate } = frame
     const before = this.droppedFrames
+    this.spill()
     if (fate?._tag === "conflate") this.conflate(fate.slot, frame)
     if (!this.fits(frame) && (fate?._tag === "dropNewest" || !this.makeRoom(frame))) {
       if (fate?._tag === "catchUp") return refused
@@ -224,11 +246,12 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     this.socket.send(frame.data)
   }
 
-  private readonly flush = (): void => {
+  /** The tick ends. */
+  flush(): void {
     this.scheduled = false
     if (this.closed) return
     this.handOver()
-    if (this.frames.length > 0 && !this.stalled) {
+    if (!this.stalled && this.queuedFrames > 0) {
       this.stalled = true
       this.options.onStalled(this)
     }
@@ -239,12 +262,8 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   drained(): boolean {
     if (this.closed) return true
     this.handOver()
-    const isEmpty = this.frames.length === 0
-    if (isEmpty) {
-      this.stalled = false
-      this.countedBytes = 0
-      this.countedFrames = 0
-    }
+    const isEmpty = this.queuedFrames === 0
+    if (isEmpty) this.stalled = false
     this.pull()
     return isEmpty
   }
@@ -253,8 +272,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   close(): void {
     if (this.closed) return
     this.handOver()
-    const frames = this.discard()
-    this.followed?.left(frames)
+    this.abort()
   }
 
   /** Drops everything, and what was held back for it: more is waiting than may wait. */
@@ -273,7 +291,7 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
   }
 
   private discard(): ReadonlyArray<Outgoing> {
-    const { frames } = this
+    const frames = this.spill()
     this.closed = true
     this.feeds = undefined
     this.frames = none
@@ -283,16 +301,26 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
 
   /** Gives the runtime what it can take now. */
   handOver(): void {
-    if (this.options.beforeHandOver !== undefined && this.frames.length > 0 && !this.options.beforeHandOver()) return
-    while (this.frames.length > 0 && this.socket.bufferedAmount() < Limits.handOverBytes) {
+    if (this.options.beforeHandOver !== undefined && this.queuedFrames > 0 && !this.options.beforeHandOver()) return
+    while (this.queuedFrames > 0 && this.socket.bufferedAmount() < Limits.handOverBytes) {
       this.idleSweeps = 0
-      const frames = this.nextMessage()
-      this.socket.send(this.packing.join(frames))
-      if (this.followed !== undefined) this.forget(this.followed, frames)
+      const { tick } = this
+      if (this.fitsMessage(tick)) {
+        this.tick = Chain.empty
+        this.bytes = 0
+        this.socket.send(tick.join(this.packing))
+        if (this.followed !== undefined) this.forget(this.followed, tick.frames)
+      } else {
+        const frames = this.spill().splice(0, countOf(this.frames, this.packing))
+        for (const frame of frames) this.bytes -= frame.bytes
+        if (this.frames.length === 0) this.frames = none
+        this.socket.send(this.packing.join(frames))
+        if (this.followed !== undefined) this.forget(this.followed, frames)
+      }
     }
-    if (this.countedFrames > this.frames.length) {
+    if (this.countedFrames > this.queuedFrames) {
       // What was queued before is gone, and a part of what counts.
-      this.countedFrames = this.frames.length
+      this.countedFrames = this.queuedFrames
       this.countedBytes = this.bytes
     }
   }
@@ -302,25 +330,10 @@ export class Outbox<out C = Codec.Codec> implements Stalled {
     if (followed.isEmpty) this.followed = undefined
   }
 
-  /** Takes the frames of one message: as many as fit 64 KiB, at least one. */
-  private nextMessage(): ReadonlyArray<Outgoing> {
-    const frames = this.frames
-    if (this.bytes + frames.length * this.packing.separatorBytes <= Limits.outboundMessageBytes) {
-      this.frames = none
-      this.bytes = 0
-      return frames
-    }
-    let bytes = frames[0]!.bytes
-    let count = 1
-    while (count < frames.length) {
-      const more = frames[count]!.bytes + this.packing.separatorBytes
-      if (bytes + more > Limits.outboundMessageBytes) break
-      bytes += more
-      count++
-    }
-    const taken = frames.splice(0, count)
-    for (const frame of taken) this.bytes -= frame.bytes
-    return taken
+  /** Whether all that waits is a chain that makes one message. */
+  private fitsMessage({ length }: Chain): boolean {
+    return length === 1 ||
+      (length > 0 && this.bytes + length * this.packing.separatorBytes <= Limits.outboundMessageBytes)
   }
 }
 

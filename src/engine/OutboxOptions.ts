@@ -14,7 +14,7 @@ export interface Stalled {
 export interface Owner {
   /** The peer did not read fast enough. Called once; the outbox is closed by then. */
   readonly onOverflow: () => void
-  /** A tick has ended, or the runtime had room: some of what waited may have left. For who waits until it has. */
+  /** After `awaitRoom`, once: a tick has ended, or the runtime had room, so that some of what waits may have left. */
   readonly onRoom?: () => void
 }
 

@@ -2,6 +2,7 @@
  * How the frames of an outbox become messages: joined by a codec, or each on its own.
  */
 import type * as Codec from "../wire/Codec.ts"
+import * as Limits from "./Limits.ts"
 
 /** How frames become messages. */
 export interface Packing<out C> {
@@ -10,6 +11,17 @@ export interface Packing<out C> {
   readonly separatorBytes: number
   /** Makes one message of at least one frame. */
   readonly join: (frames: ReadonlyArray<Codec.Encoded>) => string | Uint8Array<ArrayBuffer>
+}
+
+/** How many of these frames, from the first on, make one message: as many as fit 64 KiB, at least one. */
+export const countOf = (frames: ReadonlyArray<Codec.Encoded>, { separatorBytes }: Packing<unknown>): number => {
+  let bytes = frames[0]!.bytes
+  let count = 1
+  for (; count < frames.length; count++) {
+    bytes += frames[count]!.bytes + separatorBytes
+    if (bytes > Limits.outboundMessageBytes) break
+  }
+  return count
 }
 
 /** Every frame is a message of its own, as it is. */

@@ -126,7 +126,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped, Owner {
       }
       return Effect.callback<void, Closed>((resume) => {
         const waiting = { frame, resume }
-        if (this.sends.push(waiting) === 1) this.shared.stuck.add(this)
+        if (this.sends.push(waiting) === 1) this.await()
         return Effect.sync(() => {
           const index = this.sends.indexOf(waiting)
           if (index >= 0) this.sends.splice(index, 1)
@@ -143,7 +143,13 @@ export class RawConnection implements Transport.SocketHandler, Grouped, Owner {
     this.leaveGroups()
     this.outbox.handOver()
     if (this.sends.length === 0 && this.outbox.queuedFrames === 0) this.farewell(event)
-    else this.shared.stuck.add(this)
+    else this.await()
+  }
+
+  /** Something has to leave the outbox, before it is too late. */
+  private await(): void {
+    this.shared.stuck.add(this)
+    this.outbox.awaitRoom()
   }
 
   private get refusal(): Effect.Effect<never, Closed> {
@@ -177,7 +183,7 @@ export class RawConnection implements Transport.SocketHandler, Grouped, Owner {
     if (this.over) return
     this.shared.stuck.remove(this)
     if (this.last !== undefined && this.sends.length === 0 && this.outbox.queuedFrames === 0) this.farewell(this.last)
-    else if (this.last !== undefined || this.sends.length > 0) this.shared.stuck.add(this)
+    else if (this.last !== undefined || this.sends.length > 0) this.await()
   }
 
   private farewell(event: CloseEvent): void {

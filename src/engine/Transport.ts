@@ -60,6 +60,12 @@ export interface Acceptor {
   readonly maxMessageBytes: number
 }
 
+/** What sends at the end of a tick. An object, since sockets are many and a function each is memory to go through. */
+export interface Flusher {
+  /** Sends what it has. */
+  readonly flush: () => void
+}
+
 /** One open socket, as the runtime gives it. */
 export interface Socket {
   /**
@@ -78,10 +84,10 @@ export interface Socket {
    */
   readonly close: (code: number, reason: string) => void
   /**
-   * Calls back once, when the runtime's current tick is over for this socket: the moment to flush. Never calls back
-   * before it returns; may call back after `SocketHandler.close`, when sending does nothing.
+   * Calls `flush` once, when the runtime's current tick is over for this socket. Never calls it before it returns; may
+   * call it after `SocketHandler.close`, when sending does nothing.
    */
-  readonly tickEnd: (flush: () => void) => void
+  readonly tickEnd: (flusher: Flusher) => void
   /** Stops reading from the peer, which also hides that it has gone; present if `capabilities.pause`. */
   readonly pause?: () => void
   /** Reads again; present if `capabilities.pause`. */

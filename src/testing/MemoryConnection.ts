@@ -118,7 +118,7 @@ export const make = (options: Options): MemoryConnection => {
     send: (data) => serverState === "open" && toClient.send({ _tag: "Message", data }),
     bufferedAmount: toClient.bytes,
     close: closeServer,
-    tickEnd: toClient.schedule,
+    tickEnd: (flusher) => toClient.schedule(() => flusher.flush()),
     pause: toServer.pause,
     resume: toServer.resume,
     terminate: reset

@@ -16,6 +16,7 @@ import * as Log from "../../src/engine/Log.ts"
 import type { Retention } from "../../src/engine/LogStore.ts"
 import { Outbox } from "../../src/engine/Outbox.ts"
 import { Joiner } from "../../src/engine/Packing.ts"
+import type { Flusher } from "../../src/engine/Transport.ts"
 import type * as Codec from "../../src/wire/Codec.ts"
 import type * as Frame from "../../src/wire/Frame.ts"
 import { json } from "../../src/wire/Json.ts"
@@ -212,7 +213,7 @@ const service = () => {
 
 /** A runtime that takes everything, and ends its tick when told. */
 const recordingRuntime = () => {
-  let flushes: Array<() => void> = []
+  let flushers: Array<Flusher> = []
   return {
     open: () =>
       new Outbox(
@@ -222,16 +223,16 @@ const recordingRuntime = () => {
           },
           bufferedAmount: () => 0,
           close: () => {},
-          tickEnd: (flush) => void flushes.push(flush)
+          tickEnd: (flusher) => void flushers.push(flusher)
         },
         joiner,
         { maxBytes: 1 << 20, maxFrames: 1_024, maxTickBytes: 16 << 20, onStalled: fail },
         { onOverflow: fail }
       ),
     tick: () => {
-      const due = flushes
-      flushes = []
-      for (const flush of due) flush()
+      const due = flushers
+      flushers = []
+      for (const flusher of due) flusher.flush()
     }
   }
 }

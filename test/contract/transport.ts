@@ -215,13 +215,14 @@ export const transportContract = <R = never>(
       Effect.gen(function*() {
         const { address, sockets } = yield* serve({
           open: ({ request: { url }, socket }) => {
-            socket.tickEnd(() => {
+            const flush = () => {
               const code = Number(url.slice(1))
               socket.close(code, `reason é ${code}`)
               assert.strictEqual(sockets.at(-1)!.closes.length, 0, "close calls back only after close has returned")
               socket.close(4999, "second")
               socket.send("too late")
-            })
+            }
+            socket.tickEnd({ flush })
           }
         })
         const codes = [1000, 1001, 1002, 1007, 1008, 1009, 1011, 1012, 1013, 4000, 4408, 4999]
@@ -253,7 +254,7 @@ export const transportContract = <R = never>(
           accepted.socket.terminate?.()
           accepted.socket.pause?.()
           accepted.socket.resume?.()
-          accepted.socket.tickEnd(() => accepted.socket.send("nobody"))
+          accepted.socket.tickEnd({ flush: () => accepted.socket.send("nobody") })
           assert.isNumber(accepted.socket.bufferedAmount())
         }
         assert.deepStrictEqual(sockets.map(({ closes, late }) => [closes.length, late]), [[1, 0], [1, 0], [1, 0]])
@@ -277,16 +278,18 @@ export const transportContract = <R = never>(
       "calls a flush once, after the callback that asked, and sends of one tick arrive in order",
       Effect.gen(function*() {
         const steps: Array<string> = []
-        const flush = (accepted: Accepted, label: string) => () => {
-          steps.push(`flush ${label}`)
-          for (let index = 0; index < 3; index++) accepted.socket.send(`${label} ${index}`)
-        }
+        const flusher = (accepted: Accepted, label: string) => ({
+          flush: () => {
+            steps.push(`flush ${label}`)
+            for (let index = 0; index < 3; index++) accepted.socket.send(`${label} ${index}`)
+          }
+        })
         const { address, sockets } = yield* serve({
           message: (accepted) => {
             const other = sockets.find((one) => one !== accepted)!
             steps.push("start")
-            accepted.socket.tickEnd(flush(accepted, "own"))
-            other.socket.tickEnd(flush(other, "other"))
+            accepted.socket.tickEnd(flusher(accepted, "own"))
+            other.socket.tickEnd(flusher(other, "other"))
             queueMicrotask(() => steps.push("microtask"))
             steps.push("end")
           }
@@ -305,7 +308,7 @@ export const transportContract = <R = never>(
 
         // Outside of every callback.
         steps.length = 0
-        sockets[0]!.socket.tickEnd(flush(sockets[0]!, "outside"))
+        sockets[0]!.socket.tickEnd(flusher(sockets[0]!, "outside"))
         assert.deepStrictEqual(steps, [])
         yield* until("the flush came", () => one.messages.length === 6)
         assert.deepStrictEqual(steps, ["flush outside"])

@@ -48,6 +48,39 @@ describe("Outbox", () => {
     assert.deepStrictEqual(names(), numbers(100))
   })
 
+  it("joins the frames that all outboxes of a tick have once, whatever else some of them have", () => {
+    let joins = 0
+    const joiner = new Joiner({ ...json, concat: (frames) => (joins++, json.concat(frames)) })
+    const boxes = Array.from({ length: 4 }, () => make({}, joiner))
+    const frames = numbers(3).map((name) => frame(name))
+    const own = frame("own")
+    for (const frame of frames) for (const { outbox } of boxes) outbox.push(frame)
+    boxes[3]!.outbox.push(own)
+    for (const { state } of boxes) state.tick()
+    assert.deepStrictEqual(boxes.map(({ names }) => names().join()), [...Array(3).fill("0,1,2"), "0,1,2,own"])
+    assert.strictEqual(joins, 2)
+    // What begins the same way and goes on in another is another message.
+    for (const [index, { outbox }] of boxes.entries()) {
+      outbox.push(frames[0]!)
+      outbox.push(frames[index % 2 + 1]!)
+    }
+    for (const { state } of boxes) state.tick()
+    assert.deepStrictEqual(boxes.map(({ names }) => names().slice(-2).join()), ["0,1", "0,2", "0,1", "0,2"])
+  })
+
+  it("tells its owner of room when it was asked to, once", () => {
+    let rooms = 0
+    const { socket, state } = recordingSocket()
+    const bounds = { maxBytes: KiB, maxFrames: 10, maxTickBytes: KiB, onStalled: () => {} }
+    const outbox = new Outbox(socket, new Joiner(json), bounds, { onOverflow: () => {}, onRoom: () => rooms++ })
+    for (const [asks, told] of [[false, 0], [true, 1], [false, 1]] as const) {
+      if (asks) outbox.awaitRoom()
+      outbox.push(frame("a"))
+      state.tick()
+      assert.strictEqual(rooms, told)
+    }
+  })
+
   it("sends the frames of the next tick in the next message", () => {
     const { outbox, state } = make()
     for (const name of ["a", "b"]) {

@@ -2,7 +2,7 @@
 import type * as Transport from "../../src/engine/Transport.ts"
 
 export const recordingSocket = () => {
-  let flushes: Array<() => void> = []
+  let flushers: Array<Transport.Flusher> = []
   const state = {
     sent: [] as Array<string | Uint8Array>,
     closes: [] as Array<{ readonly code: number; readonly reason: string }>,
@@ -11,13 +11,13 @@ export const recordingSocket = () => {
     /** Whether what is sent stays there. */
     full: false,
     get asked() {
-      return flushes.length
+      return flushers.length
     },
     /** Ends the runtime's tick. */
     tick: () => {
-      const due = flushes
-      flushes = []
-      for (const flush of due) flush()
+      const due = flushers
+      flushers = []
+      for (const flusher of due) flusher.flush()
     },
     lines: (): ReadonlyArray<string> => state.sent.flatMap((data) => String(data).split("\n"))
   }
@@ -28,7 +28,7 @@ export const recordingSocket = () => {
     },
     bufferedAmount: () => state.buffered,
     close: (code, reason) => void state.closes.push({ code, reason }),
-    tickEnd: (flush) => void flushes.push(flush)
+    tickEnd: (flusher) => void flushers.push(flusher)
   }
   return { socket, ...state, state }
 }

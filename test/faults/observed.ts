@@ -24,7 +24,7 @@ export class Observed {
       ...socket,
       send: (data) => socket.send(data),
       bufferedAmount: () => socket.bufferedAmount(),
-      tickEnd: (flush) => socket.tickEnd(flush),
+      tickEnd: (flusher) => socket.tickEnd(flusher),
       close: (code, reason) => {
         this.closes.push(code)
         socket.close(code, reason)

@@ -131,7 +131,7 @@ describe("SeededScheduler", () => {
             _tag: "Accepted",
             protocol: undefined,
             open: (socket) => ({
-              message: (data) => socket.tickEnd(() => socket.send(`${data} back`)),
+              message: (data) => socket.tickEnd({ flush: () => socket.send(`${data} back`) }),
               drain: () => {},
               close: () => {}
             })
