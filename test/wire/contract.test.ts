@@ -1,9 +1,10 @@
 import { describe, it } from "@effect/vitest"
-import { Effect, Option, Result, Schema } from "effect"
+import { Arbitrary, Effect, Option, Result, Schema } from "effect"
 import { assert } from "vitest"
 import * as Room from "../../src/contract/Room.ts"
 import * as Topic from "../../src/contract/Topic.ts"
 import * as Contract from "../../src/wire/Contract.ts"
+import { withPlainKeys } from "./frames.ts"
 
 class Point extends Schema.Class<Point>("Point")({ x: Schema.Finite, y: Schema.Finite }) {}
 class Line extends Schema.Class<Line>("Line")({ from: Point, to: Point }) {}
@@ -90,7 +91,7 @@ describe("payloads come back as they were", () => {
     const equals = Schema.toEquivalence(schema)
     it.effect.prop(
       name,
-      [schema],
+      [Arbitrary.map(Arbitrary.schema(schema), withPlainKeys)],
       ([value]) => Effect.sync(() => assert.isTrue(equals(throughJson(payload, value), value))),
       {
         arbitrary: { runs: 300, size: 8 }

@@ -25,9 +25,10 @@ const flag = Arbitrary.schema(Schema.Boolean)
 // JSON.parse('{"a":1,"\\\\":1}') and then JSON.parse('{"a":1,"\\n":1}'). So no key here needs an escape.
 const plainKey = (key: string): string => key.toWellFormed().replaceAll(/["\\\u0000-\u001f]/g, "_")
 
-const withPlainKeys = (value: unknown): unknown => {
+/** The same without such keys in its plain objects. */
+export const withPlainKeys = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(withPlainKeys)
-  if (typeof value !== "object" || value === null) return value
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [plainKey(key), withPlainKeys(inner)]))
 }
 
