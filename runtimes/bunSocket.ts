@@ -101,7 +101,8 @@ export class Socket implements Transport.Socket {
   }
 }
 
-const leave = (): void => {
+/** A callback of a socket is over: what it asked for is sent in the one write for which Bun has corked. */
+const ended = (): void => {
   current = undefined
   for (const flusher of flushers) flusher.flush()
   flushers.length = 0
@@ -113,12 +114,12 @@ export const callbacks = {
   open: (ws: BunSocket) => {
     current = corked = ws
     ws.data.opened(ws)
-    leave()
+    ended()
   },
   message: (ws: BunSocket, data: string | Uint8Array) => {
     current = corked = ws
     ws.data.open!.handler.message(data)
-    leave()
+    ended()
   },
   drain: ({ data }: BunSocket) => data.open!.handler.drain(),
   close: ({ data }: BunSocket, code: number, reason: string) => data.gone(code, reason)

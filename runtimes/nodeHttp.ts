@@ -5,6 +5,7 @@ import type * as Http from "node:http"
 import type { Socket as RawSocket } from "node:net"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
+import type { ReadableStream as WebStream } from "node:stream/web"
 
 export const addressOf = ({ socket }: Http.IncomingMessage): string => socket.remoteAddress ?? ""
 
@@ -30,7 +31,7 @@ const respond = async (response: Response, request: Http.IncomingMessage, out: H
   out.setHeaders(response.headers)
   if (response.body === null) out.end()
   else if (request.method === "HEAD") await Promise.all([response.body.cancel(), out.end()])
-  else await pipeline(response.body as any, out)
+  else await pipeline(response.body as WebStream<Uint8Array>, out)
 }
 
 /** Answers requests with a web handler. */

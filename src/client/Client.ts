@@ -101,8 +101,8 @@ export interface Options {
   /** Where the engine listens: `ws:` or `wss:`. */
   readonly url: string
   /**
-   * The credentials, sent in a header of the upgrade, or in a message if that has no room. An effect is asked again before each connection; only then does the client come back after the
-   * server refused the credentials (4401).
+   * The credentials, sent in a header of the upgrade, or in a message where they are long. An effect is asked again before
+   * each connection; only then does the client come back after the server refused the credentials (4401).
    */
   readonly token?: string | Effect.Effect<string>
   /** The wait before each attempt is random, up to `base · 2^attempt` (500 ms) and at most `max` (30 seconds). */
