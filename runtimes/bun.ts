@@ -55,7 +55,7 @@ export interface BunWebSocket {
 declare const Bun: { readonly serve: (options: BunOptions) => Listening }
 
 const upgrade = ({ acceptor, sockets }: Shim.Serving, request: Request, server: BunServer): Response | undefined => {
-  const verdict = acceptor.upgrade(Web.toUpgradeRequest(request, addressOf(request, server)))
+  const verdict = acceptor.upgrade(new Web.Upgrade(request, server, addressOf))
   if (verdict._tag === "Refusal") return Web.toResponse(verdict)
   return server.upgrade(request, {
       data: new BunSocket.Socket(verdict, sockets),

@@ -52,7 +52,8 @@ declare const Deno: {
 }
 
 /** Absent where the server listens on a path of the file system. */
-const addressOf = ({ remoteAddr }: DenoInfo): string => (remoteAddr as { readonly hostname?: string }).hostname ?? ""
+const addressOf = (_request: Request, { remoteAddr }: DenoInfo): string =>
+  (remoteAddr as { readonly hostname?: string }).hostname ?? ""
 
 /** One socket, as the engine sees it. A class, since what each would close over is the same for all. */
 class Socket implements Transport.Socket {
@@ -102,7 +103,7 @@ const offer = (protocol: string, request: Request): void => {
 }
 
 const upgrade = ({ acceptor, sockets }: Shim.Serving, request: Request, info: DenoInfo): Response => {
-  const verdict = acceptor.upgrade(Web.toUpgradeRequest(request, addressOf(info)))
+  const verdict = acceptor.upgrade(new Web.Upgrade(request, info, addressOf))
   if (verdict._tag === "Refusal") return Web.toResponse(verdict)
   if (verdict.protocol !== undefined) offer(verdict.protocol, request)
   try {
@@ -132,7 +133,7 @@ const serve = ({ hostname, port, tls }: Shim.Where, acceptor: Transport.Acceptor
     (request, info) =>
       Web.isUpgrade(request)
         ? upgrade(serving, request, info)
-        : acceptor.fetch(request, addressOf(info))
+        : acceptor.fetch(request, addressOf(request, info))
   )
   return { server, serving, stop }
 }

@@ -28,15 +28,32 @@ const headersOf = ({ rawHeaders }: Http.IncomingMessage): Record<string, string>
   return headers
 }
 
-const toUpgradeRequest = (request: Http.IncomingMessage): Transport.UpgradeRequest => {
-  const headers = headersOf(request)
-  return {
-    method: request.method!,
-    url: request.url!,
-    headers,
-    protocols: Shim.offered(headers["sec-websocket-protocol"]),
-    address: NodeHttp.addressOf(request),
-    secure: NodeHttp.isSecure(request)
+class Upgrade implements Transport.Upgrade {
+  readonly method: string
+  readonly url: string
+  readonly headers: Record<string, string>
+  readonly protocols: ReadonlyArray<string>
+  readonly #request: Http.IncomingMessage
+
+  constructor(request: Http.IncomingMessage) {
+    this.method = request.method!
+    this.url = request.url!
+    this.headers = headersOf(request)
+    this.protocols = Shim.offered(this.headers["sec-websocket-protocol"])
+    this.#request = request
+  }
+
+  header(name: string): string | undefined {
+    return this.headers[name]
+  }
+
+  address(): string {
+    return NodeHttp.addressOf(this.#request)
+  }
+
+  copy(): Transport.UpgradeRequest {
+    const { headers, method, protocols, url } = this
+    return { method, url, headers, protocols, address: this.address(), secure: NodeHttp.isSecure(this.#request) }
   }
 }
 
@@ -56,7 +73,7 @@ const isKey = /^[+/0-9A-Za-z]{22}==$/
 const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 /** What is wrong with the handshake itself, if anything is. */
-const mistake = ({ headers }: Transport.UpgradeRequest): Omit<Transport.Refusal, "_tag"> | undefined => {
+const mistake = ({ headers }: Upgrade): Omit<Transport.Refusal, "_tag"> | undefined => {
   if (headers["sec-websocket-version"] !== version) {
     return { status: 426, headers: { "sec-websocket-version": version }, body: "the version of WebSocket is 13\n" }
   }
@@ -64,8 +81,8 @@ const mistake = ({ headers }: Transport.UpgradeRequest): Omit<Transport.Refusal,
   return undefined
 }
 
-const answer = (request: Transport.UpgradeRequest, protocol: string | undefined): string => {
-  const accept = hash("sha1", request.headers["sec-websocket-key"] + guid, "base64")
+const answer = ({ headers }: Upgrade, protocol: string | undefined): string => {
+  const accept = hash("sha1", headers["sec-websocket-key"] + guid, "base64")
   const chosen = protocol === undefined ? "" : `Sec-WebSocket-Protocol: ${protocol}\r\n`
   return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
     `Sec-WebSocket-Accept: ${accept}\r\n${chosen}\r\n`
@@ -84,7 +101,7 @@ export const make = (serving: Shim.Serving): OnUpgrade => (incoming, stream, hea
   const raw = stream as Answering
   // A request before this one has no answer yet. Node hands the connection over all the same, and would write it later.
   if (raw._httpMessage instanceof Http.OutgoingMessage) return void raw.destroy()
-  const request = toUpgradeRequest(incoming)
+  const request = new Upgrade(incoming)
   const verdict = serving.acceptor.upgrade(request)
   if (verdict._tag === "Refusal") return refuse(verdict, incoming, raw)
   const wrong = mistake(request)

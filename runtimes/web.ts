@@ -9,16 +9,44 @@ export const isUpgrade = (request: Request): boolean =>
 
 const pathOf = ({ url }: Request): string => url.slice(url.indexOf("/", url.indexOf("//") + 2))
 
-/** A copy: after the upgrade the request can no longer be read. */
-export const toUpgradeRequest = (request: Request, address: string): Transport.UpgradeRequest => {
-  const headers = Object.assign(Object.create(null), Object.fromEntries(request.headers))
-  return {
-    method: request.method,
-    url: pathOf(request),
-    headers,
-    protocols: Shim.offered(headers["sec-websocket-protocol"]),
-    address,
-    secure: request.url.startsWith("https:")
+/** A request to upgrade, and where the runtime says that it comes from. To read a field of it costs a call out of JavaScript. */
+export class Upgrade<Peer> implements Transport.Upgrade {
+  readonly url: string
+  readonly protocols: ReadonlyArray<string>
+  readonly #request: Request
+  readonly #peer: Peer
+  readonly #addressOf: (request: Request, peer: Peer) => string
+
+  constructor(request: Request, peer: Peer, addressOf: (request: Request, peer: Peer) => string) {
+    this.url = pathOf(request)
+    this.protocols = Shim.offered(request.headers.get("sec-websocket-protocol"))
+    this.#request = request
+    this.#peer = peer
+    this.#addressOf = addressOf
+  }
+
+  get method(): string {
+    return this.#request.method
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.headers.get(name) ?? undefined
+  }
+
+  address(): string {
+    return this.#addressOf(this.#request, this.#peer)
+  }
+
+  copy(): Transport.UpgradeRequest {
+    const { method, protocols, url } = this
+    return {
+      method,
+      url,
+      headers: Object.assign(Object.create(null), Object.fromEntries(this.#request.headers)),
+      protocols,
+      address: this.address(),
+      secure: this.#request.url.startsWith("https:")
+    }
   }
 }
 

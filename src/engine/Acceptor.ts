@@ -6,6 +6,7 @@ import { json } from "../wire/Json.ts"
 import { msgpack } from "../wire/Msgpack.ts"
 import { Connection } from "./Connection.ts"
 import type { Shared } from "./Connection.ts"
+import { Credentials } from "./Credentials.ts"
 import type { EndpointHost } from "./EndpointHost.ts"
 import * as Forwarded from "./Forwarded.ts"
 import { Joiner } from "./Packing.ts"
@@ -47,21 +48,22 @@ const refuse = (status: number, body: string, headers?: { readonly [name: string
 })
 
 /** A browser's `Origin` must be the `Host` it talks to, unless listed. Without `Origin` it is no browser. */
-const originAllowed = (request: Transport.UpgradeRequest, origins: Options["origins"]): boolean => {
-  const origin = request.headers["origin"]
+const originAllowed = (request: Forwarded.Seen, origins: Options["origins"]): boolean => {
+  const { origin } = request
   if (origin === undefined || origins === "any" || origins.includes(origin)) return true
-  const host = request.headers["host"]
+  const { host } = request
   return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)
 }
 
 /** Makes what a transport asks about every request. */
 export const make = (shared: Shared, options: Options): Transport.Acceptor => {
   const { limits } = shared.core
+  const { addresses } = shared.connections
   // One tick's messages are joined once for all connections of a codec.
   const joiners = new Map(codecs.map((codec) => [codec.subprotocol, new Joiner(codec)]))
   const fallback = joiners.get(json.subprotocol)!
 
-  const acceptRooms = (request: Transport.UpgradeRequest): Transport.Accepted | string => {
+  const acceptRooms = (request: Forwarded.Seen, address: string): Transport.Accepted | string => {
     const protocol = request.protocols.find((offered) => joiners.has(offered))
     if (protocol === undefined && request.protocols.length > 0) {
       return `none of the offered subprotocols is served: use ${[...joiners.keys()].join(", ")}`
@@ -71,11 +73,12 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
     if (greeting === null) {
       return `the hello among the subprotocols is no message of ${joiner.codec.subprotocol} in base64url`
     }
+    const peer = { credentials: new Credentials(shared.authenticators, request), address }
     return {
       _tag: "Accepted",
       protocol,
       open: (socket) => {
-        const connection = new Connection(shared, socket, joiner, request)
+        const connection = new Connection(shared, socket, joiner, peer)
         if (greeting !== undefined) connection.message(greeting)
         return connection
       }
@@ -84,21 +87,23 @@ export const make = (shared: Shared, options: Options): Transport.Acceptor => {
 
   const isServed = (path: string): boolean => path === options.path || options.endpoints.match(path) !== undefined
 
-  const upgrade = (received: Transport.UpgradeRequest): Transport.Refusal | Transport.Accepted => {
-    const request = Forwarded.upgrade(received, options.trustedHops)
-    const path = pathOf(request.url)
+  const upgrade = (received: Transport.Upgrade): Transport.Refusal | Transport.Accepted => {
+    const request = new Forwarded.Seen(received, options.trustedHops)
+    const path = pathOf(received.url)
     const accept = path === options.path ? acceptRooms : options.endpoints.match(path)
     if (accept === undefined) return refuse(404, "not found")
-    if (request.method !== "GET") return refuse(426, "a WebSocket handshake is a GET", { upgrade: "websocket" })
+    if (received.method !== "GET") return refuse(426, "a WebSocket handshake is a GET", { upgrade: "websocket" })
     if (!originAllowed(request, options.origins)) return refuse(403, "this origin is not allowed")
-    const accepted = accept(request)
+    // A call to the system.
+    const address = addresses.isCounting ? request.address : ""
+    const accepted = accept(request, address)
     if (typeof accepted === "string") return refuse(400, accepted)
     const retryAfter = options.retryAfter()
     if (retryAfter !== undefined) return refuse(503, "the server is stopping", { "retry-after": `${retryAfter}` })
     if (shared.connections.size + options.endpoints.size >= limits.connections) {
       return refuse(503, "too many connections", { "retry-after": "5" })
     }
-    if (shared.connections.addresses.isFull(request.address)) {
+    if (addresses.isFull(address)) {
       return refuse(503, "too many connections from this address", { "retry-after": "5" })
     }
     return accepted

@@ -21,8 +21,13 @@ export class Addresses {
     return (this.counts.get(address) ?? 0) >= this.max
   }
 
+  /** Whether anybody asks for an address. */
+  get isCounting(): boolean {
+    return this.max !== Infinity
+  }
+
   add(address: string): void {
-    if (this.max !== Infinity) this.counts.set(address, (this.counts.get(address) ?? 0) + 1)
+    if (this.isCounting) this.counts.set(address, (this.counts.get(address) ?? 0) + 1)
   }
 
   remove(address: string): void {

@@ -16,7 +16,7 @@ import type { Connections } from "./Addresses.ts"
 import type * as Authentication from "./Authentication.ts"
 import { Backpressure } from "./Backpressure.ts"
 import type { Core } from "./Core.ts"
-import { Credentials } from "./Credentials.ts"
+import type { Credentials, Peer } from "./Credentials.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import { FrameRate } from "./FrameRate.ts"
 import type { Beating } from "./Heartbeat.ts"
@@ -79,12 +79,12 @@ export class Connection implements Transport.SocketHandler, Beating, Holder, Own
   private retiring = false
   private closed = false
 
-  constructor(shared: Shared, socket: Transport.Socket, joiner: Joiner, request: Transport.UpgradeRequest) {
+  constructor(shared: Shared, socket: Transport.Socket, joiner: Joiner, { address, credentials }: Peer) {
     const { core } = shared
     this.shared = shared
     this.socket = socket
-    this.address = request.address
-    this.credentials = new Credentials(shared.authenticators, request)
+    this.address = address
+    this.credentials = credentials
     this.outbox = new Outbox(socket, joiner, shared.outboxes, this)
     this.replies = new Backpressure(this.outbox, core.limits)
     this.rate = new FrameRate(shared.users, core.now())

@@ -13,14 +13,22 @@ const withoutGreeting = (request: Transport.UpgradeRequest): Transport.UpgradeRe
   return { ...request, protocols, headers: { ...request.headers, "sec-websocket-protocol": protocols.join(", ") } }
 }
 
+/** Who is on the other end of one connection. */
+export interface Peer {
+  readonly credentials: Credentials
+  /** Empty while nobody counts. */
+  readonly address: string
+}
+
+/** What it has shown of who it is. */
 export class Credentials {
   private readonly authenticators: Authentication.Authenticators
   /** Kept as long as somebody may ask about it, without the hello that came with it. */
   private readonly request: Transport.UpgradeRequest | undefined
 
-  constructor(authenticators: Authentication.Authenticators, request: Transport.UpgradeRequest) {
+  constructor(authenticators: Authentication.Authenticators, request: Pick<Transport.Upgrade, "copy">) {
     this.authenticators = authenticators
-    this.request = authenticators.size === 0 ? undefined : withoutGreeting(request)
+    this.request = authenticators.size === 0 ? undefined : withoutGreeting(request.copy())
   }
 
   /** The identities that a token stands for, by every authenticator. */

@@ -13,6 +13,7 @@ import type { Any, Definition } from "./EndpointDefinition.ts"
 import { definitionOf, Request } from "./EndpointDefinition.ts"
 import type { Decode } from "./EndpointPath.ts"
 import * as EndpointPath from "./EndpointPath.ts"
+import type { Seen } from "./Forwarded.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import * as Limits from "./Limits.ts"
 import type { RawShared } from "./RawConnection.ts"
@@ -42,7 +43,7 @@ const compile = (definition: Definition): Served => {
 }
 
 /** A request that an endpoint takes, or the sentence with which it does not. */
-export type Match = (request: Transport.UpgradeRequest) => Transport.Accepted | string
+export type Match = (request: Seen) => Transport.Accepted | string
 
 export class EndpointHost {
   readonly groups: RawGroups
@@ -121,17 +122,18 @@ export class EndpointHost {
   private accept(
     { definition, query, queryNames }: Served,
     params: ReturnType<Decode>,
-    request: Transport.UpgradeRequest
+    seen: Seen
   ): Transport.Accepted | string {
     if (params._tag === "Failure") return params.failure
-    const asked = query(EndpointPath.queryStrings(request.url, queryNames))
+    const asked = query(EndpointPath.queryStrings(seen.url, queryNames))
     if (asked._tag === "Failure") return asked.failure
-    const protocol = request.protocols.find((offered) => isChoosable(offered) && definition.protocols.includes(offered))
-    if (protocol === undefined && request.protocols.length > 0) {
+    const protocol = seen.protocols.find((offered) => isChoosable(offered) && definition.protocols.includes(offered))
+    if (protocol === undefined && seen.protocols.length > 0) {
       return definition.protocols.length === 0
         ? "no subprotocol is served here"
         : `none of the offered subprotocols is served: use ${definition.protocols.join(", ")}`
     }
+    const request = seen.copy()
     return {
       _tag: "Accepted",
       protocol,

@@ -4,7 +4,7 @@
  * Each proxy appends to a header, so the last entries are its word and those before them the client's: only as many
  * are believed, from the right, as there are proxies that the operator trusts.
  */
-import type { UpgradeRequest } from "./Transport.ts"
+import type { Upgrade, UpgradeRequest } from "./Transport.ts"
 
 /** Where a request comes from, as its client would say it. */
 export interface Origin {
@@ -26,18 +26,27 @@ const entry = (header: string | null | undefined, hops: number): string | undefi
   return entries[Math.max(0, entries.length - hops)]!.trim() || undefined
 }
 
+type Headers = (name: string) => string | null | undefined
+
+const addressIn = (header: Headers, hops: number): string | undefined => {
+  const address = entry(header("x-forwarded-for"), hops)
+  return address === undefined ? undefined : bare(address)
+}
+
+const hostIn = (header: Headers, hops: number): string | undefined =>
+  entry(header("x-forwarded-host"), hops) ?? header("host") ?? undefined
+
 /** Sees through `hops` proxies; with 0, the headers that proxies write are ignored. */
 export const resolve = (
   peer: { readonly address: string; readonly secure: boolean },
-  header: (name: string) => string | null | undefined,
+  header: Headers,
   hops: number
 ): Origin => {
-  const address = entry(header("x-forwarded-for"), hops)
   const protocol = entry(header("x-forwarded-proto"), hops)
   return {
-    address: address === undefined ? peer.address : bare(address),
+    address: addressIn(header, hops) ?? peer.address,
     secure: protocol === undefined ? peer.secure : /^(https|wss)$/i.test(protocol),
-    host: entry(header("x-forwarded-host"), hops) ?? header("host") ?? undefined
+    host: hostIn(header, hops)
   }
 }
 
@@ -50,4 +59,40 @@ export const upgrade = (request: UpgradeRequest, hops: number): UpgradeRequest =
     hops
   )
   return { ...request, address, secure, headers: Object.assign(Object.create(null), request.headers, { host }) }
+}
+
+/** An upgrade as its client asked for it. Read as long as what it stands for may be. */
+export class Seen {
+  private readonly request: Upgrade
+  private readonly hops: number
+
+  constructor(request: Upgrade, hops: number) {
+    this.request = request
+    this.hops = hops
+  }
+
+  get url(): string {
+    return this.request.url
+  }
+
+  get protocols(): ReadonlyArray<string> {
+    return this.request.protocols
+  }
+
+  get address(): string {
+    return addressIn((name) => this.request.header(name), this.hops) ?? this.request.address()
+  }
+
+  /** A browser's `Origin` and the `Host` it talks to. */
+  get origin(): string | undefined {
+    return this.request.header("origin")
+  }
+
+  get host(): string | undefined {
+    return hostIn((name) => this.request.header(name), this.hops)
+  }
+
+  copy(): UpgradeRequest {
+    return upgrade(this.request.copy(), this.hops)
+  }
 }

@@ -25,6 +25,18 @@ export interface UpgradeRequest {
   readonly secure?: boolean
 }
 
+/**
+ * The same while it is decided about: what is read is asked of the runtime, until `Acceptor.upgrade` returns. Most of it
+ * is never asked for.
+ */
+export interface Upgrade extends Pick<UpgradeRequest, "method" | "url" | "protocols"> {
+  /** By its name in lower case; several values are joined with `, `. */
+  readonly header: (name: string) => string | undefined
+  /** Address of the peer of the TCP connection. */
+  readonly address: () => string
+  readonly copy: () => UpgradeRequest
+}
+
 /** An answer instead of an upgrade. */
 export interface Refusal {
   readonly _tag: "Refusal"
@@ -48,7 +60,7 @@ export interface Accepted {
 /** What the engine gives to a transport. */
 export interface Acceptor {
   /** Decides about an upgrade, synchronously. Must not throw. */
-  readonly upgrade: (request: UpgradeRequest) => Refusal | Accepted
+  readonly upgrade: (request: Upgrade) => Refusal | Accepted
   /** Answers a plain HTTP request from the peer with this address. */
   readonly fetch: (request: Request, address?: string) => Promise<Response>
   /**

@@ -3,7 +3,7 @@
  */
 import type * as Scheduler from "effect/Scheduler"
 import type { ClientSocket, SocketEvents } from "../client/Connector.ts"
-import type { Acceptor, Socket, SocketHandler } from "../engine/Transport.ts"
+import type { Acceptor, Socket, SocketHandler, Upgrade, UpgradeRequest } from "../engine/Transport.ts"
 import * as MemoryLink from "./MemoryLink.ts"
 
 /** What a client sends besides the URL. */
@@ -56,6 +56,14 @@ const requestOf = ({ client, protocols, url }: Options) => {
     address: client.address ?? "127.0.0.1"
   }
 }
+
+/** What a transport asks an engine about a request. */
+export const upgradeOf = (request: UpgradeRequest): Upgrade => ({
+  ...request,
+  header: (name) => request.headers[name],
+  address: () => request.address,
+  copy: () => request
+})
 
 /** Opens a connection: its handshake is the first task of the link to the server. */
 export const make = (options: Options): MemoryConnection => {
@@ -127,7 +135,7 @@ export const make = (options: Options): MemoryConnection => {
   const handshake = () => {
     if (clientState === "closed" || serverState === "closed") return endServer(1006, "")
     const acceptor = options.acceptor()
-    const verdict = acceptor?.upgrade(requestOf(options))
+    const verdict = acceptor?.upgrade(upgradeOf(requestOf(options)))
     if (verdict?._tag !== "Accepted") {
       serverState = "closed"
       return toClient.schedule(() => endClient(1006, ""))

@@ -52,7 +52,8 @@ export const serve = Effect.fnUntraced(function*(options: ServeOptions = {}) {
   const address = yield* transport.listen({
     maxMessageBytes: options.maxMessageBytes ?? 1 << 20,
     fetch: options.fetch ?? (() => Promise.resolve(new Response("plain"))),
-    upgrade: (request) => {
+    upgrade: (asked) => {
+      const request = asked.copy()
       const verdict = options.upgrade?.(request) ?? { protocol: undefined }
       if ("_tag" in verdict) return verdict
       return {

@@ -12,6 +12,7 @@ import {
   Transport,
   type UpgradeRequest
 } from "../../src/engine/Transport.ts"
+import { upgradeOf } from "../../src/testing/MemoryConnection.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryTransport.ts"
 import * as MemoryTransport from "../../src/testing/MemoryTransport.ts"
 import { inVirtualTime as until } from "../engine/peer.ts"
@@ -119,22 +120,24 @@ export const acceptor = (options: Engine.Options<[], ReadonlyArray<Endpoint.Any>
     })
     yield* Layer.build(Engine.layer(options).pipe(Layer.provide(transport)) as Layer.Layer<Engine.Engine>)
     const opened: Array<SocketHandler> = []
-    const decide = (url: string, request: Partial<UpgradeRequest>) =>
-      found.upgrade({
-        method: "GET",
-        url,
-        headers: { host: "memory" },
-        protocols: [],
-        address: "127.0.0.1",
-        ...request
-      })
+    const asking = (url: string, request: Partial<UpgradeRequest>) =>
+      found.upgrade(
+        upgradeOf({
+          method: "GET",
+          url,
+          headers: { host: "memory" },
+          protocols: [],
+          address: "127.0.0.1",
+          ...request
+        })
+      )
     const upgrade = (url: string, request: Partial<UpgradeRequest> = {}): Refusal | string => {
-      const verdict = decide(url, request)
+      const verdict = asking(url, request)
       return verdict._tag === "Refusal" ? verdict : `accepted ${verdict.protocol ?? "without subprotocol"}`
     }
     /** Accepts it, and opens a socket, to nowhere unless said, which ends with the test. */
     const open = (url: string, request: Partial<UpgradeRequest>, socket: Socket = nowhere): SocketHandler => {
-      const verdict = decide(url, request)
+      const verdict = asking(url, request)
       if (verdict._tag === "Refusal") throw new Error(`refused with ${verdict.status}`)
       const handler = verdict.open(socket)
       opened.push(handler)
@@ -145,7 +148,7 @@ export const acceptor = (options: Engine.Options<[], ReadonlyArray<Endpoint.Any>
         for (const handler of opened) handler.close(1006, "")
       })
     )
-    return { upgrade, open, fetch: found!.fetch }
+    return { upgrade, open, decide: found!.upgrade, fetch: found!.fetch }
   })
 
 export const statusOf = (verdict: Refusal | string): number | string =>

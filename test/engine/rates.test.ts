@@ -7,7 +7,7 @@ import * as Endpoint from "../../src/engine/Endpoint.ts"
 import type * as Engine from "../../src/engine/Engine.ts"
 import { FrameRate } from "../../src/engine/FrameRate.ts"
 import * as Limits from "../../src/engine/Limits.ts"
-import type { Refusal } from "../../src/engine/Transport.ts"
+import type { Refusal, Upgrade } from "../../src/engine/Transport.ts"
 import { Users } from "../../src/engine/Users.ts"
 import { acceptor, statusOf } from "../endpoint/lab.ts"
 import { guardedLayer, User } from "./guarded.ts"
@@ -272,6 +272,30 @@ describe("connections from one address", () => {
       open("/", via("6.6.6.6, 1.1.1.1"))
       assert.strictEqual(statusOf(upgrade("/", via("6.6.6.7, 1.1.1.1"))), 503)
       assert.strictEqual(upgrade("/", via("2.2.2.2")), "accepted without subprotocol")
+    }))
+
+  it.effect("are not looked for, which costs a call to the system, while there is no bound on them", () =>
+    Effect.gen(function*() {
+      const asked: Array<string> = []
+      const request: Upgrade = {
+        method: "GET",
+        url: "/",
+        protocols: [],
+        header: () => undefined,
+        address: () => {
+          asked.push("address")
+          return "1.1.1.1"
+        },
+        copy: () => {
+          throw new Error("nobody authenticates")
+        }
+      }
+      const unbounded = yield* acceptor({ rooms: [] })
+      assert.strictEqual(unbounded.decide(request)._tag, "Accepted")
+      assert.deepStrictEqual(asked, [])
+      const bounded = yield* acceptor({ rooms: [], limits: { connectionsPerAddress: 2 } })
+      assert.strictEqual(bounded.decide(request)._tag, "Accepted")
+      assert.deepStrictEqual(asked, ["address"])
     }))
 
   it.effect("are as many as there are connections unless somebody says", () =>

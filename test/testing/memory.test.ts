@@ -173,8 +173,8 @@ describe("MemoryNetwork", () => {
         _tag: "Accepted",
         protocol: request.protocols.includes("none") ? undefined : request.protocols[0],
         open: (socket) => {
-          const header = request.headers["origin"]
-          if (header !== undefined) Queue.offerUnsafe(events, `from ${header} at ${request.address}`)
+          const header = request.header("origin")
+          if (header !== undefined) Queue.offerUnsafe(events, `from ${header} at ${request.address()}`)
           return {
             message: (data) => socket.send(data as string),
             drain: () => {},
