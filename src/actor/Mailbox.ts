@@ -38,7 +38,7 @@ export interface Mailbox<M, C = never> {
   readonly clear: () => Array<M | C>
 }
 
-const empties = (length: number): Array<typeof Empty> => Array.from({ length }, () => Empty)
+const empties = (length: number): Array<typeof Empty> => Array<typeof Empty>(length).fill(Empty)
 
 /** A ring that grows by doubling and is dropped when empty; the oldest element has a place of its own. */
 class Lane<A> {

@@ -9,7 +9,7 @@ import type { Abandoned, Actor, StopReason } from "../actor/ActorRef.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
-import { json } from "../wire/Json.ts"
+import * as Json from "../wire/Json.ts"
 import { errorOf } from "./Abandonment.ts"
 import type { Channel } from "./Channel.ts"
 import type { Core } from "./Core.ts"
@@ -123,7 +123,7 @@ export class Room {
     return Result.flatMap(
       payload.encode(presence),
       (wire) =>
-        json.encode({ _tag: "ok", ref: 0, value: wire }).bytes > max
+        Json.exceeds(wire, max)
           ? Result.fail(new RequestError.LimitExceeded({ limit: "presence", max }))
           : Result.succeed(wire)
     )
@@ -248,7 +248,7 @@ export class Room {
   }
 
   private deliver(frame: Frame.ServerFrame, except?: Subscription): void {
-    this.channel.deliver(frame, json.encode(frame), except)
+    this.channel.deliver(frame, Json.json.encode(frame), except)
   }
 
   // ------------------------------------------------------------- the actor's hooks

@@ -14,7 +14,7 @@ import * as RequestError from "../contract/RequestError.ts"
 import type { BehaviorService } from "../contract/Room.ts"
 import * as Contract from "../wire/Contract.ts"
 import type * as Frame from "../wire/Frame.ts"
-import { json } from "../wire/Json.ts"
+import * as Json from "../wire/Json.ts"
 import type { Channel } from "./Channel.ts"
 import type { Core } from "./Core.ts"
 import { logError } from "./Core.ts"
@@ -75,7 +75,7 @@ export class RoomHost {
     const decodedKey = this.contract.key.decode(key)
     if (Result.isFailure(decodedKey)) return session.refuse(ref, decodedKey.failure)
     const max = this.core.limits.joinBytes
-    if (json.encode({ _tag: "ok", ref: 0, value: payload }).bytes > max) {
+    if (Json.exceeds(payload, max)) {
       return session.refuse(ref, new RequestError.LimitExceeded({ limit: "join payload", max }))
     }
     const decoded = this.contract.join.decode(payload)

@@ -29,24 +29,25 @@ export const copy = (bytes: Uint8Array): Bytes => {
   return copied
 }
 
-/** The bytes that a base64 text stands for; undefined where it is none. */
-export const fromBase64 = (text: string): Uint8Array<ArrayBuffer> | undefined => {
-  if (text.length % 4 !== 0 || !base64.test(text)) return undefined
-  const binary = atob(text)
+/** Bytes from a text with a character for each. */
+export const ofBinary = (binary: string): Uint8Array<ArrayBuffer> => {
   const bytes = new Uint8Array(binary.length)
   for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index)
   return bytes
 }
 
-/** The same in the alphabet of RFC 4648 section 5 and without padding, for where `+`, `/` and `=` have a meaning. */
+/** The bytes that a base64 text stands for; undefined where it is none. */
+export const fromBase64 = (text: string): Uint8Array<ArrayBuffer> | undefined =>
+  text.length % 4 === 0 && base64.test(text) ? ofBinary(atob(text)) : undefined
+
+/** Base64 in the alphabet of RFC 4648 section 5 and without padding, for where `+`, `/` and `=` have a meaning. */
 export const toBase64Url = (bytes: Bytes): string =>
   bytes.toJSON().replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
 
-/** The bytes that such a text stands for; undefined where it is none. */
-export const fromBase64Url = (text: string): Uint8Array<ArrayBuffer> | undefined => {
-  if (/[+/=]/.test(text)) return undefined
-  return fromBase64(text.replaceAll("-", "+").replaceAll("_", "/") + "=".repeat(-text.length & 3))
-}
+/** The bytes that such a text stands for, a character for each; undefined where it is none. */
+export const fromBase64Url = (text: string): string | undefined =>
+  base64url.test(text) && text.length % 4 !== 1 ? atob(text.replaceAll("-", "+").replaceAll("_", "/")) : undefined
 
-// `atob` would also take spaces, and text without padding.
+// `atob` would also take spaces, and texts without padding, or with it.
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/
+const base64url = /^[\w-]*$/

@@ -20,8 +20,8 @@ export interface Codec {
   readonly concat: (frames: ReadonlyArray<Encoded>) => string | Uint8Array<ArrayBuffer>
   /** Bytes that stand between two frames of one message. */
   readonly separatorBytes: number
-  /** The message that these bytes are where they did not come as one; undefined where they are none. */
-  readonly read: (bytes: Uint8Array<ArrayBuffer>) => string | Uint8Array | undefined
+  /** The message of these bytes, a character for each, where they did not come as one; undefined where they are none. */
+  readonly read: (binary: string) => string | Uint8Array | undefined
   readonly decodeClient: Decode<Frame.ClientFrame>
   readonly decodeServer: Decode<Frame.ServerFrame>
 }

@@ -24,6 +24,6 @@ export const others = (protocols: ReadonlyArray<string>): ReadonlyArray<string> 
 export const find = (codec: Codec, protocols: ReadonlyArray<string>): string | Uint8Array | null | undefined => {
   const offered = protocols.find((protocol) => protocol.startsWith(prefix))
   if (offered === undefined) return undefined
-  const bytes = fromBase64Url(offered.slice(prefix.length))
-  return bytes === undefined ? null : codec.read(bytes) ?? null
+  const binary = fromBase64Url(offered.slice(prefix.length))
+  return binary === undefined ? null : codec.read(binary) ?? null
 }

@@ -1,6 +1,7 @@
 /**
  * The text codec: a frame is a JSON array, a message is frames separated by newlines.
  */
+import { ofBinary } from "./Bytes.ts"
 import type { Codec, Encoded } from "./Codec.ts"
 import * as Depth from "./Depth.ts"
 import type * as Frame from "./Frame.ts"
@@ -58,11 +59,17 @@ const encode = (frame: Frame.ClientFrame | Frame.ServerFrame): Encoded => {
   return { data, bytes: Utf8.byteLength(data), kind: frame._tag }
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+/** Whether a value has more bytes than it may. Most payloads that are asked about are none at all. */
+export const exceeds = (value: Frame.Json, max: number): boolean =>
+  value !== null && value !== undefined && Utf8.exceeds(JSON.stringify(value), max)
 
-const read = (bytes: Uint8Array): string | undefined => {
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+const isAscii = /^[\0-\x7f]*$/
+
+const read = (binary: string): string | undefined => {
+  if (isAscii.test(binary)) return binary
   try {
-    return decoder.decode(bytes)
+    return decoder.decode(ofBinary(binary))
   } catch {
     return undefined
   }

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { identity } from "effect/Function"
+import { ofBinary } from "./Bytes.ts"
 import type { Codec, Encoded } from "./Codec.ts"
 import * as Depth from "./Depth.ts"
 import type * as Frame from "./Frame.ts"
@@ -96,7 +96,7 @@ export const msgpack: Codec = {
   encode,
   concat,
   separatorBytes: 0,
-  read: identity,
+  read: ofBinary,
   decodeClient: decode(Shape.client) as Codec["decodeClient"],
   decodeServer: decode(Shape.server) as Codec["decodeServer"]
 }
