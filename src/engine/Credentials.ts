@@ -13,7 +13,7 @@ const withoutGreeting = (request: Transport.UpgradeRequest): Transport.UpgradeRe
   return { ...request, protocols, headers: { ...request.headers, "sec-websocket-protocol": protocols.join(", ") } }
 }
 
-/** Who is on the other end of one connection. */
+/** One end of a connection that is let in. */
 export interface Peer {
   readonly credentials: Credentials
   /** Empty while nobody counts. */

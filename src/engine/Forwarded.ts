@@ -61,7 +61,7 @@ export const upgrade = (request: UpgradeRequest, hops: number): UpgradeRequest =
   return { ...request, address, secure, headers: Object.assign(Object.create(null), request.headers, { host }) }
 }
 
-/** An upgrade as its client asked for it. Read as long as what it stands for may be. */
+/** An upgrade as its client asked for it; read, as what it stands for, before `Acceptor.upgrade` returns. */
 export class Seen {
   private readonly request: Upgrade
   private readonly hops: number
@@ -83,7 +83,7 @@ export class Seen {
     return addressIn((name) => this.request.header(name), this.hops) ?? this.request.address()
   }
 
-  /** A browser's `Origin` and the `Host` it talks to. */
+  /** Of browsers only. */
   get origin(): string | undefined {
     return this.request.header("origin")
   }

@@ -34,6 +34,7 @@ export interface Upgrade extends Pick<UpgradeRequest, "method" | "url" | "protoc
   readonly header: (name: string) => string | undefined
   /** Address of the peer of the TCP connection. */
   readonly address: () => string
+  /** All of it, to be kept. */
   readonly copy: () => UpgradeRequest
 }
 
