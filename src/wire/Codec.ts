@@ -20,8 +20,8 @@ export interface Codec {
   readonly concat: (frames: ReadonlyArray<Encoded>) => string | Uint8Array<ArrayBuffer>
   /** Bytes that stand between two frames of one message. */
   readonly separatorBytes: number
-  /** The message of these bytes, a character for each, where they did not come as one; undefined where they are none. */
-  readonly read: (binary: string) => string | Uint8Array | undefined
+  /** Whether a message is text; bytes otherwise. */
+  readonly isText: boolean
   readonly decodeClient: Decode<Frame.ClientFrame>
   readonly decodeServer: Decode<Frame.ServerFrame>
 }

@@ -1,7 +1,6 @@
 /**
  * The text codec: a frame is a JSON array, a message is frames separated by newlines.
  */
-import { ofBinary } from "./Bytes.ts"
 import type { Codec, Encoded } from "./Codec.ts"
 import * as Depth from "./Depth.ts"
 import type * as Frame from "./Frame.ts"
@@ -63,18 +62,6 @@ const encode = (frame: Frame.ClientFrame | Frame.ServerFrame): Encoded => {
 export const exceeds = (value: Frame.Json, max: number): boolean =>
   value !== null && value !== undefined && Utf8.exceeds(JSON.stringify(value), max)
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-const isAscii = /^[\0-\x7f]*$/
-
-const read = (binary: string): string | undefined => {
-  if (isAscii.test(binary)) return binary
-  try {
-    return decoder.decode(ofBinary(binary))
-  } catch {
-    return undefined
-  }
-}
-
 const concat = (frames: ReadonlyArray<Encoded>): string => {
   if (frames.length === 0) return ""
   let message = frames[0].data as string
@@ -93,7 +80,7 @@ export const json: Codec = {
   encode,
   concat,
   separatorBytes: 1,
-  read,
+  isText: true,
   decodeClient: decode(Shape.client) as Codec["decodeClient"],
   decodeServer: decode(Shape.server) as Codec["decodeServer"]
 }

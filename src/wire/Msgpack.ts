@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import { ofBinary } from "./Bytes.ts"
 import type { Codec, Encoded } from "./Codec.ts"
 import * as Depth from "./Depth.ts"
 import type * as Frame from "./Frame.ts"
@@ -96,7 +95,7 @@ export const msgpack: Codec = {
   encode,
   concat,
   separatorBytes: 0,
-  read: ofBinary,
+  isText: false,
   decodeClient: decode(Shape.client) as Codec["decodeClient"],
   decodeServer: decode(Shape.server) as Codec["decodeServer"]
 }
