@@ -13,30 +13,22 @@ const letters = new TextEncoder().encode("0123456789abcdefghijklmnopqrstuvwxyzAB
 
 const letter = (bits: number): number => letters[bits & 63]!
 
-/** The upper 48 of the 54 bits of a whole number: it is made of a fraction that has fewer, and so the lowest is constant. */
-const upper = (number: number): number => Math.floor(number / 64)
-
-/** Of two numbers 96 bits, in 16 letters. Made at once: pieces would be joined when somebody first looks for the id. */
-const write = (one: number, other: number): string => {
-  const [a, b] = [upper(one), upper(other)]
-  const [c, d] = [Math.floor(a / 2 ** 24), Math.floor(b / 2 ** 24)]
+/**
+ * The upper 48 of the 54 bits of a whole number: it is made of a fraction that has fewer, and so the lowest is constant.
+ * Its eight letters are made at once: of more pieces an id would be joined when somebody first looks for it.
+ */
+const write = (number: number): string => {
+  const low = Math.floor(number / 64)
+  const high = Math.floor(low / 2 ** 24)
   return String.fromCharCode(
-    letter(a),
-    letter(a >>> 6),
-    letter(a >>> 12),
-    letter(a >>> 18),
-    letter(c),
-    letter(c >>> 6),
-    letter(c >>> 12),
-    letter(c >>> 18),
-    letter(b),
-    letter(b >>> 6),
-    letter(b >>> 12),
-    letter(b >>> 18),
-    letter(d),
-    letter(d >>> 6),
-    letter(d >>> 12),
-    letter(d >>> 18)
+    letter(low),
+    letter(low >>> 6),
+    letter(low >>> 12),
+    letter(low >>> 18),
+    letter(high),
+    letter(high >>> 6),
+    letter(high >>> 12),
+    letter(high >>> 18)
   )
 }
 
@@ -45,6 +37,6 @@ export const Ids: Context.Reference<Effect.Effect<Ids>> = Context.Reference<Effe
   defaultValue: () =>
     Effect.map(
       Effect.service(Random.Random),
-      (random) => () => write(random.nextIntUnsafe(), random.nextIntUnsafe())
+      (random) => () => write(random.nextIntUnsafe()) + write(random.nextIntUnsafe())
     )
 })
