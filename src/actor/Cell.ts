@@ -20,6 +20,7 @@ import * as Scope from "effect/Scope"
 import type { Abandoned, Actor, Behavior, Options, StopReason } from "./ActorRef.ts"
 import type { Questions } from "./Ask.ts"
 import { type Dispatcher, taskQueue } from "./Dispatcher.ts"
+import { isExit } from "./Ended.ts"
 import type { Home, Resident } from "./Home.ts"
 import * as Mailbox from "./Mailbox.ts"
 import { logCause, Restarts } from "./Supervision.ts"
@@ -93,7 +94,7 @@ export abstract class Cell<M, C> implements Resident {
     this.instance = undefined
     try {
       const init = this.options.init(this.self)
-      if (Exit.isExit(init)) return init as Exit.Exit<Behavior<M, C>, unknown>
+      if (isExit(init)) return init as Exit.Exit<Behavior<M, C>, unknown>
       return Effect.provideService(init, Scope.Scope, this.instance = Scope.makeUnsafe())
     } catch (defect) {
       return Effect.die(defect)
@@ -158,7 +159,7 @@ export abstract class Cell<M, C> implements Resident {
 
   /** Runs the effect of a handler, and answers whether the turn may go on. */
   private perform(effect: Effect.Effect<void>): boolean {
-    if (Exit.isExit(effect)) return this.settle(effect as Exit.Exit<void>)
+    if (isExit(effect)) return this.settle(effect as Exit.Exit<void>)
     const fiber = Effect.runForkWith(this.context)(effect)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.settle(exit)
@@ -225,7 +226,7 @@ export abstract class Cell<M, C> implements Resident {
       done(exit)
     }
     // What has ended needs no fiber.
-    if (Exit.isExit(effect)) return end(effect as Exit.Exit<A, unknown>)
+    if (isExit(effect)) return end(effect as Exit.Exit<A, unknown>)
     const fiber = Effect.runForkWith(this.context)(effect, options)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return end(exit)

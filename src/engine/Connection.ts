@@ -5,8 +5,8 @@
  * bounded mailbox and the transport is paused. A connection that fails is closed with 1011 and never restarted.
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Actor from "../actor/Actor.ts"
+import { isExit } from "../actor/Ended.ts"
 import * as CloseCode from "../contract/CloseCode.ts"
 import type * as Identity from "../contract/Identity.ts"
 import * as RequestError from "../contract/RequestError.ts"
@@ -294,7 +294,7 @@ export class Connection implements Transport.SocketHandler, Beating, Holder, Own
       },
       onFailure: (error) => this.unauthorized(ref, error)
     })
-    if (Exit.isExit(renewed)) return renewed
+    if (isExit(renewed)) return renewed
     // It holds up all other frames of this connection.
     return Effect.timeoutOrElse(renewed, {
       duration: this.shared.core.limits.handshake,

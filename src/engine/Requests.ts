@@ -29,7 +29,10 @@ export class Requests {
   restore(last: number, answers: Iterable<readonly [seq: number, answer: Encoded]>): void {
     this.last = last
     this.doubtful = Infinity
-    for (const [seq, answer] of answers) this.keep(seq, answer)
+    for (const [seq, answer] of answers) {
+      this.put(seq, answer)
+      this.bytes += answer.bytes
+    }
   }
 
   /**
@@ -81,14 +84,11 @@ export class Requests {
 
   /** Keeps the answer, unless the client says that it has it. */
   answered(seq: number, answer: Encoded): boolean {
-    if (!this.numbers.includes(seq)) return false
-    this.keep(seq, answer)
-    return true
-  }
-
-  private keep(seq: number, answer: Encoded): void {
-    this.put(seq, answer)
+    const index = this.numbers.indexOf(seq)
+    if (index < 0) return false
+    this.kept[index] = answer
     this.bytes += answer.bytes
+    return true
   }
 
   /** Forgets what the client has. Answers whether that was news. */
@@ -96,11 +96,14 @@ export class Requests {
     if (ack <= this.acked) return false
     this.acked = Math.min(ack, this.last)
     // In the order of numbers, but for those that were sent again: these wait for the next time.
-    while (this.numbers.length > 0 && this.numbers[0]! <= this.acked) {
-      this.numbers.shift()
-      const entry = this.kept.shift()!
+    const { kept, numbers } = this
+    let count = 0
+    for (; count < numbers.length && numbers[count]! <= this.acked; count++) {
+      const entry = kept[count]!
       if (isAnswer(entry)) this.bytes -= entry.bytes
     }
+    dropFirst(numbers, count)
+    dropFirst(kept, count)
     return true
   }
 
@@ -115,6 +118,12 @@ export class Requests {
       this.kept.push(entry)
     }
   }
+}
+
+/** All at once, since each `shift` moves the rest. */
+const dropFirst = (list: Array<unknown>, count: number): void => {
+  if (count === 1) list.shift()
+  else if (count > 0) list.splice(0, count)
 }
 
 /** Not with `in`, which searches where there are many kinds of objects. */

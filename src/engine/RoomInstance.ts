@@ -4,9 +4,9 @@
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type { Behavior } from "../actor/ActorRef.ts"
+import { isExit } from "../actor/Ended.ts"
 import * as RequestError from "../contract/RequestError.ts"
 import type { AnyHandlers } from "../contract/Room.ts"
 import { StoreFailed } from "./LogStore.ts"
@@ -34,14 +34,14 @@ export const makeInstance = (
   /** Calls a handler. A promise where an effect should be, as an async function gives, is a defect of the handler. */
   const call = (name: string, handler: Handler, request: object): Effect.Effect<unknown, unknown> => {
     const effect: unknown = handler(request)
-    if (Effect.isEffect(effect)) return effect as Effect.Effect<unknown, unknown>
+    if (isExit(effect) || Effect.isEffect(effect)) return effect as Effect.Effect<unknown, unknown>
     if (effect instanceof Promise) effect.catch(() => {})
     return Effect.die(new TypeError(`the handler of ${name} did not return an Effect`))
   }
 
   /** Gives an effect its caller's identity and a scope; what ended at once needs neither. */
   const provide = <A, E>(session: Session, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-    if (Exit.isExit(effect)) return effect
+    if (isExit(effect)) return effect
     const scoped = Effect.scoped(effect)
     return session.identities.size === 0
       ? scoped
@@ -59,7 +59,7 @@ export const makeInstance = (
     const start = stats.seconds()
     const effect = handle()
     const end = () => stats.handled(contract.name, name, start)
-    if (!Exit.isExit(effect)) return Effect.ensuring(effect, Effect.sync(end))
+    if (!isExit(effect)) return Effect.ensuring(effect, Effect.sync(end))
     end()
     return effect
   }
@@ -81,7 +81,7 @@ export const makeInstance = (
     if (member.left !== undefined) return member.session.reject(message, new RequestError.NotJoined())
     const handling = provide(member.session, measured(message))
     // Most have ended by now, and need no closures.
-    if (Exit.isExit(handling) && handling._tag === "Success") return room.reply(message, handling.value)
+    if (isExit(handling) && handling._tag === "Success") return room.reply(message, handling.value)
     return Effect.matchEager(handling, {
       onSuccess: (value) => room.reply(message, value),
       onFailure: (error) => room.replyFailure(message, error)

@@ -90,12 +90,21 @@ const some = (schema: Codec, base: string, levels: number): Payload => {
 type Step = (input: unknown) => Effect.Effect<unknown, SchemaIssue.Issue>
 type Run = (input: unknown) => Result.Result<unknown, InvalidPayload>
 
+/** What throws here may be a key that the parser does not look at. */
+const attempt = (copy: Plain.Copy, input: unknown): unknown => {
+  try {
+    return copy(input)
+  } catch {
+    return Plain.misfit
+  }
+}
+
 /** Schemas without asynchronous steps give an exit at once. What a schema throws is a failure of the value. */
 const run = (copy: Plain.Copy | undefined, step: Step, base: string): Run => (input) => {
+  const copied = copy === undefined ? Plain.misfit : attempt(copy, input)
+  if (copied !== Plain.misfit) return Result.succeed(copied)
   let exit: Exit.Exit<unknown, SchemaIssue.Issue>
   try {
-    const copied = copy === undefined ? Plain.misfit : copy(input)
-    if (copied !== Plain.misfit) return Result.succeed(copied)
     exit = Effect.runSyncExit(step(input))
   } catch {
     return Result.fail(Issue.unknownInvalid(base))
