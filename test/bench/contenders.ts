@@ -21,6 +21,8 @@ export interface Contender {
 
 const heddle = { program: "heddle.ts", runtime: "node", protocol: "heddle" } as const
 
+const floor = { program: "floor.ts", protocol: "heddle", role: "full" } as const
+
 /** A reference comes before those that are compared with it. */
 export const contenders: ReadonlyArray<Contender> = [
   { name: "ws", title: "ws", program: "ws.ts", runtime: "node", protocol: "raw", role: "standard" },
@@ -34,6 +36,7 @@ export const contenders: ReadonlyArray<Contender> = [
     role: "standard"
   },
   { ...heddle, name: "heddle", title: "heddle", reference: "ws", role: "standard" },
+  { ...floor, name: "floor", title: "protocol by hand", runtime: "node", reference: "ws" },
   {
     name: "crossws",
     title: "crossws",
@@ -45,8 +48,10 @@ export const contenders: ReadonlyArray<Contender> = [
   },
   { name: "bun", title: "Bun.serve", program: "bun.ts", runtime: "bun", protocol: "raw", role: "full" },
   { ...heddle, name: "heddle-bun", title: "heddle on Bun", runtime: "bun", reference: "bun", role: "full" },
+  { ...floor, name: "floor-bun", title: "protocol by hand on Bun", runtime: "bun", reference: "bun" },
   { name: "deno", title: "Deno.serve", program: "deno.ts", runtime: "deno", protocol: "raw", role: "full" },
   { ...heddle, name: "heddle-deno", title: "heddle on Deno", runtime: "deno", reference: "deno", role: "full" },
+  { ...floor, name: "floor-deno", title: "protocol by hand on Deno", runtime: "deno", reference: "deno" },
   {
     ...heddle,
     name: "heddle-msgpack",

@@ -28,6 +28,7 @@ describe("the options", () => {
     assert.includeMembers(all, [
       "rooms-1000 heddle-deno",
       "memory bun",
+      "fanout-10000 floor-bun",
       "request-1 heddle-tls",
       "fanout heddle-msgpack"
     ])
