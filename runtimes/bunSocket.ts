@@ -28,8 +28,8 @@ export class Socket implements Transport.Socket {
   leaving = false
   private accepted: Transport.Accepted | undefined
   private readonly sockets: Set<Shim.Open>
-  /** Set as it opens, before anybody has it. */
-  declare private ws: BunSocket
+  /** Set as it opens, before anybody has it. It has its place from the beginning, as a later one would be outside. */
+  private ws: BunSocket = undefined!
   /** It is closing or gone, whoever began. */
   private isOver = false
   /** Something may wait that was sent: only then there is a point in asking. */

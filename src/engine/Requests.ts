@@ -30,7 +30,7 @@ export class Requests {
     this.last = last
     this.doubtful = Infinity
     for (const [seq, answer] of answers) {
-      this.put(seq, answer)
+      this.add(seq, answer)
       this.bytes += answer.bytes
     }
   }
@@ -78,8 +78,9 @@ export class Requests {
     if (seq > this.last) this.last = seq
   }
 
+  /** One runs of which nothing is kept. */
   began(call: Call): void {
-    if (this.keeps) this.put(call.seq, call)
+    if (this.keeps) this.add(call.seq, call)
   }
 
   /** Keeps the answer, unless the client says that it has it. */
@@ -107,10 +108,8 @@ export class Requests {
     return true
   }
 
-  private put(seq: number, entry: Call | Encoded): void {
-    const index = this.numbers.indexOf(seq)
-    if (index >= 0) this.kept[index] = entry
-    else if (this.numbers === none) {
+  private add(seq: number, entry: Call | Encoded): void {
+    if (this.numbers === none) {
       this.numbers = [seq]
       this.kept = [entry]
     } else {
