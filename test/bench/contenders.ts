@@ -12,6 +12,8 @@ export interface Contender {
   readonly protocol: "raw" | "heddle" | "msgpack" | "socketio"
   /** The contender that its cost is compared with; a reference has none. */
   readonly reference?: string
+  /** The contender that shows how little its cost could be. */
+  readonly floor?: string
   /** What the program is told by its environment. */
   readonly env?: Readonly<Record<string, string>>
   readonly tls?: true
@@ -35,7 +37,7 @@ export const contenders: ReadonlyArray<Contender> = [
     reference: "ws",
     role: "standard"
   },
-  { ...heddle, name: "heddle", title: "heddle", reference: "ws", role: "standard" },
+  { ...heddle, name: "heddle", title: "heddle", reference: "ws", floor: "floor", role: "standard" },
   { ...floor, name: "floor", title: "protocol by hand", runtime: "node", reference: "ws" },
   {
     name: "crossws",
@@ -47,10 +49,26 @@ export const contenders: ReadonlyArray<Contender> = [
     role: "full"
   },
   { name: "bun", title: "Bun.serve", program: "bun.ts", runtime: "bun", protocol: "raw", role: "full" },
-  { ...heddle, name: "heddle-bun", title: "heddle on Bun", runtime: "bun", reference: "bun", role: "full" },
+  {
+    ...heddle,
+    name: "heddle-bun",
+    title: "heddle on Bun",
+    runtime: "bun",
+    reference: "bun",
+    floor: "floor-bun",
+    role: "full"
+  },
   { ...floor, name: "floor-bun", title: "protocol by hand on Bun", runtime: "bun", reference: "bun" },
   { name: "deno", title: "Deno.serve", program: "deno.ts", runtime: "deno", protocol: "raw", role: "full" },
-  { ...heddle, name: "heddle-deno", title: "heddle on Deno", runtime: "deno", reference: "deno", role: "full" },
+  {
+    ...heddle,
+    name: "heddle-deno",
+    title: "heddle on Deno",
+    runtime: "deno",
+    reference: "deno",
+    floor: "floor-deno",
+    role: "full"
+  },
   { ...floor, name: "floor-deno", title: "protocol by hand on Deno", runtime: "deno", reference: "deno" },
   {
     ...heddle,

@@ -44,11 +44,27 @@ describe("the tables", () => {
     assert.deepStrictEqual(cells("memory", 7_000, 6_488), ["−0.5 KiB ✓ (≤ +3 KiB)"])
   })
 
-  it("show growth beside that of the reference", () => {
+  it("show what the protocol by hand reaches", () => {
+    const [, byHand] = Table.budgets([
+      ...made("fanout-4", "ws", [9]),
+      ...made("fanout-4", "heddle", [3]),
+      ...made("fanout-4", "floor", [2]),
+      ...made("memory", "ws", [7_000]),
+      ...made("memory", "heddle", [10_072]),
+      ...made("memory", "floor", [8_024]),
+      ...made("open", "ws", [1]),
+      ...made("open", "heddle", [1])
+    ])
+    assert.deepStrictEqual(byHand!.rows.map((row) => row.slice(1)), [["4.50"], ["+1.0 KiB"]])
+  })
+
+  it("show growth beside that of the reference and of the protocol by hand", () => {
     const grown = (contender: string, from: number, to: number) => [
       ...made("fanout-100", contender, [from]),
       ...made("fanout-10000", contender, [to])
     ]
+    const [byHand] = Table.budgets([...grown("heddle", 2, 2.5), ...grown("floor", 1, 1.2)])
+    assert.deepStrictEqual(byHand!.rows.map((row) => row.slice(3)), [["× 1.25 ✓ (≤ 1.3)", "protocol by hand: × 1.20"]])
     const [, grid] = Table.budgets([
       ...grown("ws", 2, 3),
       ...grown("heddle", 2, 2.5),

@@ -4,7 +4,7 @@
 import * as Budget from "./budget.ts"
 import { byName, type Contender, contenders } from "./contenders.ts"
 import type { Result } from "./generator.ts"
-import { costOf, growth, ratios, type Run, runsOf, type Spread, spread } from "./runs.ts"
+import { costOf, differences, growth, ratios, type Run, runsOf, type Spread, spread } from "./runs.ts"
 import { type Workload, workloads } from "./workloads.ts"
 
 export interface Row {
@@ -124,61 +124,68 @@ export const details = (rows: ReadonlyArray<Row>): ReadonlyArray<Grid> =>
 
 const mark = (met: boolean) => met ? "✓" : "✗"
 
-const verdictCell = ({ kind, limit, measured, met }: Budget.Verdict) =>
+const valueCell = (kind: Budget.Verdict["kind"], value: number) =>
   kind === "ratio"
-    ? `${digits(measured.median, 2)} ${mark(met)} (≥ ${limit})`
+    ? digits(value, 2)
     : kind === "bytes"
-    ? `${measured.median < 0 ? "−" : "+"}${digits(Math.abs(measured.median) / 1024, 1)} KiB ${mark(met)} (≤ +${
-      limit / 1024
-    } KiB)`
-    : `× ${digits(measured.median, 2)} ${mark(met)} (≤ ${limit})`
+    ? `${value < 0 ? "−" : "+"}${digits(Math.abs(value) / 1024, 1)} KiB`
+    : `× ${digits(value, 2)}`
 
-/** What is budgeted: a row for each workload, a column for each comparison. */
-export const budgets = (runs: ReadonlyArray<Run>): ReadonlyArray<Grid> => {
-  const all = Budget.verdicts(runs)
-  const compared = all.filter(({ kind }) => kind !== "growth")
+const limitCell = ({ kind, limit }: Budget.Verdict) =>
+  kind === "ratio" ? `≥ ${limit}` : kind === "bytes" ? `≤ +${limit / 1024} KiB` : `≤ ${limit}`
+
+const verdictCell = (verdict: Budget.Verdict) =>
+  `${valueCell(verdict.kind, verdict.measured.median)} ${mark(verdict.met)} (${limitCell(verdict)})`
+
+/** What a budgeted value is where the protocol is spoken by hand. */
+const floorCell = (runs: ReadonlyArray<Run>, { contender, kind, reference, workload }: Budget.Verdict) => {
+  const { floor } = byName(contender)
+  const measured = floor && spread((kind === "ratio" ? ratios : differences)(runs, workload, floor, reference!))
+  return measured ? valueCell(kind, measured.median) : ""
+}
+
+const titleOf = (name: string) => workloads.find((workload) => workload.name === name)!.title
+
+/** A row for each workload, a column for each comparison. */
+const compared = (runs: ReadonlyArray<Run>, title: string, cell: (verdict: Budget.Verdict) => string): Grid => {
+  const all = Budget.verdicts(runs).filter((verdict) => verdict.kind !== "growth" && cell(verdict) !== "")
   const columns = Budget.comparisons.filter(({ contender, reference }) =>
-    compared.some((verdict) => verdict.contender === contender && verdict.reference === reference)
+    all.some((verdict) => verdict.contender === contender && verdict.reference === reference)
   )
-  const rows = workloads.filter(({ name }) => compared.some(({ workload }) => workload === name)).map((workload) => [
-    workload.title,
+  const rows = workloads.filter(({ name }) => all.some(({ workload }) => workload === name)).map(({ name, title }) => [
+    title,
     ...columns.map(({ contender, reference }) => {
-      const found = compared.find((verdict) =>
-        verdict.workload === workload.name && verdict.contender === contender && verdict.reference === reference
+      const found = all.find((verdict) =>
+        verdict.workload === name && verdict.contender === contender && verdict.reference === reference
       )
-      return found === undefined ? "" : verdictCell(found)
+      return found === undefined ? "" : cell(found)
     })
   ])
-  const grown = all.filter(({ kind }) => kind === "growth")
-  const title = (name: string) => workloads.find((workload) => workload.name === name)!.title
-  const grownBy = grown.map((verdict) => {
-    const contender = byName(verdict.contender)
-    // What the machine itself needs more for more sockets.
-    const reference = byName(contender.reference!)
-    const measured = spread(growth(runs, reference.name, verdict.from!, verdict.workload))
-    return [
-      contender.title,
-      title(verdict.from!),
-      title(verdict.workload),
-      verdictCell(verdict),
-      measured === undefined ? "" : `${reference.title}: × ${digits(measured.median, 2)}`
-    ]
-  })
-  return [
-    {
-      title: "Times better than the reference, and the budget",
-      head: ["", ...columns.map(({ title }) => title)],
-      rows,
-      texts: 1
-    },
-    {
-      title: "Growth of the cost of a delivery",
-      head: ["", "from", "to", "", "the reference"],
-      rows: grownBy,
-      texts: 3
-    }
-  ].filter(({ rows }) => rows.length > 0)
+  return { title, head: ["", ...columns.map(({ title }) => title)], rows, texts: 1 }
 }
+
+/** How costs grow, of heddle and of what it is compared with: the machine itself needs more for more sockets. */
+const grown = (runs: ReadonlyArray<Run>): Grid => {
+  const of = (name: string | undefined, { from, workload }: Budget.Verdict) => {
+    const measured = name && spread(growth(runs, name, from!, workload))
+    return measured ? `${byName(name).title}: × ${digits(measured.median, 2)}` : ""
+  }
+  const rows = Budget.verdicts(runs).filter(({ kind }) => kind === "growth").map((verdict) => {
+    const { floor, reference, title } = byName(verdict.contender)
+    const cells = [title, titleOf(verdict.from!), titleOf(verdict.workload), verdictCell(verdict)]
+    return [...cells, of(reference, verdict), of(floor, verdict)]
+  })
+  const head = ["", "from", "to", "", "the reference", "by hand"]
+  return withoutEmpty({ title: "Growth of the cost of a delivery", head, rows, texts: 3 })
+}
+
+/** What is budgeted. */
+export const budgets = (runs: ReadonlyArray<Run>): ReadonlyArray<Grid> =>
+  [
+    compared(runs, "Times better than the reference, and the budget", verdictCell),
+    compared(runs, "The same of the protocol by hand", (verdict) => floorCell(runs, verdict)),
+    grown(runs)
+  ].filter(({ rows }) => rows.length > 0)
 
 /** A grid as lines of text. */
 export const asText = ({ head, rows, texts, title }: Grid): string => {
