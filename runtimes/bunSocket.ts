@@ -28,7 +28,7 @@ export class Socket implements Transport.Socket {
   leaving = false
   private accepted: Transport.Accepted | undefined
   private readonly sockets: Set<Shim.Open>
-  /** Set as it opens, before anybody has it. It has its place from the beginning, as a later one would be outside. */
+  /** Set as it opens, before anybody has it. A field added later would lie outside of the object. */
   private ws: BunSocket = undefined!
   /** It is closing or gone, whoever began. */
   private isOver = false

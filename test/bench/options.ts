@@ -27,7 +27,7 @@ const names = (all: ReadonlyArray<{ readonly name: string }>) => all.map(({ name
 export const help = `Usage: npm run bench -- [options]
 
 Measures heddle against ws and Socket.IO on Node, in about ten minutes. With --full also on Bun and Deno against their
-own servers, crossws, MessagePack, history, TLS and larger rooms, in about an hour.
+own servers, crossws, the protocol by hand, MessagePack, history, TLS and larger rooms, in more than an hour.
 
   --full           everything there is, instead of the standard runs
   --quick          short runs of the standard loads, without memory; in about three minutes
